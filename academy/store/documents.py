@@ -1,0 +1,249 @@
+"""ARM documents, stored whole: what was sent, plus ids, revisions and times."""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, Select, func, select
+from sqlalchemy.exc import IntegrityError
+
+from academy.errors import Conflict, NotFound
+from academy.store.database import transaction
+from academy.store.ids import collection_of, type_of
+from academy.store.tables import documents
+
+Body = dict[str, Any]
+
+
+class ListView(enum.Enum):
+    """Which documents a listing shows; the values are those of ``listViewType``."""
+
+    ACTIVE_ONLY = "ActiveOnly"
+    ARCHIVED_ONLY = "ArchivedOnly"
+    ALL = "All"
+
+
+@dataclass(frozen=True)
+class Document:
+    """One stored resource."""
+
+    id: str
+    body: Body
+    archived: bool
+    revision: int
+    sequence: int
+    created_at: float
+    modified_at: float
+
+    @property
+    def name(self) -> str:
+        return self.id.rsplit("/", 1)[1]
+
+    @property
+    def properties(self) -> Body:
+        properties: Body = self.body.get("properties") or {}
+        return properties
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.revision}"'
+
+    def arm(self) -> Body:
+        """Return the document as the REST API shows it: id, name, type and systemData added."""
+        system = dict(self.body.get("systemData") or {})
+        system["createdAt"] = timestamp(self.created_at)
+        system["lastModifiedAt"] = timestamp(self.modified_at)
+        shown = {key: value for key, value in self.body.items() if key != "systemData"}
+        return {"id": self.id, "name": self.name, "type": type_of(self.id), **shown, "systemData": system}
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a listing; ``next_skip`` is None on the last one."""
+
+    items: list[Document]
+    next_skip: int | None
+
+
+class Documents:
+    """Get, put, change, list and delete documents, each in one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reading = engine.execution_options(reads_only=True)
+
+    def find(self, id: str) -> Document | None:
+        """Return the document, or None."""
+        with self._reading.connect() as connection:
+            return _find(connection, id)
+
+    def get(self, id: str) -> Document:
+        """Return the document, or raise ``NotFound``."""
+        document = self.find(id)
+        if document is None:
+            raise missing(id)
+        return document
+
+    def put(self, id: str, body: Mapping[str, Any], *, who: str, archived: bool = False) -> Document:
+        """Create the document or replace it whole, keeping who created it and when."""
+        return self.change(id, lambda _old: body, who=who, archived=archived)
+
+    def create(self, id: str, body: Mapping[str, Any], *, who: str) -> Document:
+        """Create the document, or raise ``Conflict`` when it exists."""
+
+        def refuse_existing(old: Document | None) -> Mapping[str, Any]:
+            if old is not None:
+                raise Conflict(f"{old.id} exists already. Choose another name, or delete it first.")
+            return body
+
+        return self.change(id, refuse_existing, who=who)
+
+    def update(self, id: str, change: Callable[[Body], Mapping[str, Any]], *, who: str) -> Document:
+        """Replace an existing document by ``change(its body)``; ``NotFound`` when there is none."""
+
+        def of_existing(old: Document | None) -> Mapping[str, Any]:
+            if old is None:
+                raise missing(id)
+            return change(old.body)
+
+        return self.change(id, of_existing, who=who)
+
+    def change(
+        self,
+        id: str,
+        body_of: Callable[[Document | None], Mapping[str, Any]],
+        *,
+        who: str,
+        archived: bool | None = None,
+    ) -> Document:
+        """Read, compute and write in one transaction: no other writer comes between.
+
+        ``body_of`` gets the document as it is, or None; what it raises undoes everything.
+        ``archived=None`` leaves that mark as it is.
+        """
+        while True:
+            try:
+                with transaction(self.engine) as connection:
+                    return _change(connection, id, body_of, who, archived)
+            except IntegrityError:
+                # PostgreSQL: another writer created the same id in between. It exists now; look again.
+                continue
+
+    def list(
+        self,
+        collection: str,
+        *,
+        view: ListView = ListView.ACTIVE_ONLY,
+        newest_first: bool = True,
+        skip: int = 0,
+        top: int | None = None,
+    ) -> Page:
+        """List a collection in order of creation."""
+        order = documents.c.sequence.desc() if newest_first else documents.c.sequence
+        query = _in_view(select(documents).where(documents.c.collection == collection.lower()), view)
+        query = query.order_by(order).offset(skip)
+        with self._reading.connect() as connection:
+            rows = connection.execute(query.limit(top + 1) if top is not None else query).all()
+        more = top is not None and len(rows) > top
+        shown = rows[:top] if more else rows
+        return Page([_document(row) for row in shown], skip + len(shown) if more else None)
+
+    def count(self, collection: str, *, view: ListView = ListView.ACTIVE_ONLY) -> int:
+        """Count a collection."""
+        query = select(func.count()).select_from(documents).where(documents.c.collection == collection.lower())
+        with self._reading.connect() as connection:
+            return int(connection.execute(_in_view(query, view)).scalar_one())
+
+    def delete(self, id: str) -> Document:
+        """Delete the document and all documents below it; ``NotFound`` when there is none."""
+        key = id.lower()
+        with transaction(self.engine) as connection:
+            document = _find(connection, id)
+            if document is None:
+                raise missing(id)
+            below = documents.c.key.startswith(f"{key}/", autoescape=True)
+            connection.execute(documents.delete().where((documents.c.key == key) | below))
+        return document
+
+
+def missing(id: str) -> NotFound:
+    """Return the error for a document that is not there, naming its kind and its collection."""
+    kind, name = id.rsplit("/", 2)[-2:]
+    return NotFound(
+        f"There is no {name!r} in {kind!r} ({id}). List what is there, or check the spelling.", target=id
+    )
+
+
+def timestamp(seconds: float) -> str:
+    """Return seconds since 1970 as ARM writes times: UTC with microseconds."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def _change(
+    connection: Connection,
+    id: str,
+    body_of: Callable[[Document | None], Mapping[str, Any]],
+    who: str,
+    archived: bool | None,
+) -> Document:
+    old = _find(connection, id, for_update=True)
+    body = dict(body_of(old))
+    now = time.time()
+    person = {"lastModifiedBy": who, "lastModifiedByType": "User"}
+    if old is None:
+        body["systemData"] = {"createdBy": who, "createdByType": "User", **person}
+        row = {
+            "key": id.lower(),
+            "collection": collection_of(id).lower(),
+            "id": id,
+            "body": body,
+            "archived": bool(archived),
+            "revision": 1,
+            "created_at": now,
+            "modified_at": now,
+        }
+        sequence = connection.execute(documents.insert().values(row)).inserted_primary_key
+        assert sequence is not None
+        return Document(id, body, bool(archived), 1, sequence[0], now, now)
+    body["systemData"] = {**(old.body.get("systemData") or {}), **person}
+    mark = old.archived if archived is None else archived
+    connection.execute(
+        documents.update()
+        .where(documents.c.key == id.lower())
+        .values(body=body, archived=mark, revision=old.revision + 1, modified_at=now)
+    )
+    return Document(old.id, body, mark, old.revision + 1, old.sequence, old.created_at, now)
+
+
+def _find(connection: Connection, id: str, *, for_update: bool = False) -> Document | None:
+    query = select(documents).where(documents.c.key == id.lower())
+    row = connection.execute(query.with_for_update() if for_update else query).first()
+    return None if row is None else _document(row)
+
+
+def _in_view(query: Select[Any], view: ListView) -> Select[Any]:
+    if view is ListView.ALL:
+        return query
+    return query.where(documents.c.archived == (view is ListView.ARCHIVED_ONLY))
+
+
+def _document(row: Row[Any]) -> Document:
+    return Document(
+        id=row.id,
+        body=row.body,
+        archived=row.archived,
+        revision=row.revision,
+        sequence=row.sequence,
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+    )
+
+
+def names(items: Iterable[Document]) -> list[str]:
+    """Return the names of the documents, for messages."""
+    return [item.name for item in items]

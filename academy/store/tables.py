@@ -1,0 +1,46 @@
+"""The tables of the store. Alembic migrations in ``migrations/`` bring older homes up to them."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData()
+
+# One row an ARM document. `key` and `collection` are lower-case ids; `id` keeps the caller's spelling.
+documents = Table(
+    "documents",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("key", String(700), nullable=False, unique=True),
+    Column("collection", String(700), nullable=False),
+    Column("id", String(700), nullable=False),
+    Column("body", JSON, nullable=False),
+    Column("archived", Boolean, nullable=False, default=False),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("modified_at", Float(53), nullable=False),
+    Index("documents_by_collection", "collection", "sequence"),
+)
+
+# Labels point at a version of a container: ("…/environments/e", "production") -> "3".
+labels = Table(
+    "labels",
+    metadata,
+    Column("container", String(700), primary_key=True),
+    Column("label", String(255), primary_key=True),
+    Column("version", String(255), nullable=False),
+)
+
+# Who did what to which resource, in order. Rows are only ever added.
+audit = Table(
+    "audit",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float(53), nullable=False),
+    Column("who", String(255), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("request_id", String(64), nullable=False),
+    Index("audit_by_resource", "resource", "sequence"),
+)
