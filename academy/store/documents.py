@@ -155,7 +155,9 @@ class Documents:
 
     def count(self, collection: str, *, view: ListView = ListView.ACTIVE_ONLY) -> int:
         """Count a collection."""
-        query = select(func.count()).select_from(documents).where(documents.c.collection == collection.lower())
+        query = (
+            select(func.count()).select_from(documents).where(documents.c.collection == collection.lower())
+        )
         with self._reading.connect() as connection:
             return int(connection.execute(_in_view(query, view)).scalar_one())
 
