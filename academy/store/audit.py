@@ -1,11 +1,15 @@
-"""The audit log: who did what to which resource, and when. Rows are only ever added."""
+"""The audit log: who did what to which resource, and when. Rows are only ever added.
+
+A change of a document and its row are one transaction (``documents.py`` writes both), so that
+neither can be there without the other.
+"""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from academy.store.database import transaction
 from academy.store.tables import audit
@@ -13,15 +17,14 @@ from academy.store.tables import audit
 
 @dataclass(frozen=True)
 class Entry:
-    """One act. ``at`` is in seconds since 1970; ``status`` is the HTTP status it was answered with."""
+    """One act; ``at`` is in seconds since 1970, ``revision`` that of the document it left behind."""
 
     sequence: int
     at: float
     who: str
     action: str
     resource: str
-    status: int
-    request_id: str
+    revision: int | None
 
 
 class AuditLog:
@@ -30,18 +33,10 @@ class AuditLog:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def append(self, who: str, action: str, resource: str, *, status: int, request_id: str) -> None:
-        """Add one act at the end."""
-        row = {
-            "at": time.time(),
-            "who": who,
-            "action": action,
-            "resource": resource,
-            "status": status,
-            "request_id": request_id,
-        }
+    def append(self, who: str, action: str, resource: str) -> None:
+        """Add an act that changes no document, such as the reading of a secret."""
         with transaction(self._engine) as connection:
-            connection.execute(audit.insert().values(row))
+            record(connection, who, action, resource, None)
 
     def read(self, *, resource_prefix: str = "", after: int = 0, top: int = 1000) -> list[Entry]:
         """Return the oldest ``top`` entries after sequence ``after`` whose resource begins so."""
@@ -50,3 +45,9 @@ class AuditLog:
             query = query.where(audit.c.resource.istartswith(resource_prefix, autoescape=True))
         with self._engine.execution_options(reads_only=True).connect() as connection:
             return [Entry(*row) for row in connection.execute(query)]
+
+
+def record(connection: Connection, who: str, action: str, resource: str, revision: int | None) -> None:
+    """Add one act inside the caller's transaction."""
+    row = {"at": time.time(), "who": who, "action": action, "resource": resource, "revision": revision}
+    connection.execute(audit.insert().values(row))

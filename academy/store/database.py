@@ -33,8 +33,8 @@ def open_database(url: str) -> Engine:
         _migrate(engine)
     except OperationalError as error:
         raise ServiceUnavailable(
-            f"The database {make_url(url).render_as_string(hide_password=True)} cannot be opened: {error.orig}. "
-            "Check that the server runs, or that the file's folder can be written."
+            f"The database {make_url(url).render_as_string(hide_password=True)} cannot be opened: "
+            f"{error.orig}. Check that the server runs, or that the file's folder can be written."
         ) from error
     return engine
 
@@ -56,7 +56,7 @@ def transaction(engine: Engine) -> Iterator[Connection]:
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
     # pysqlite's own transaction handling begins late and deferred, which makes two writers
     # fail with "database is locked" instead of waiting; we begin explicitly below.
-    connection.isolation_level = None  # type: ignore[attr-defined]
+    connection.isolation_level = None
     cursor = connection.cursor()
     # FULL waits for the disk at each commit: an accepted document outlives a power failure.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):

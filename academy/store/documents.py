@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, Row, Select, func, select
 from sqlalchemy.exc import IntegrityError
 
 from academy.errors import Conflict, NotFound
+from academy.store.audit import record
 from academy.store.database import transaction
 from academy.store.ids import collection_of, type_of
 from academy.store.tables import documents
@@ -103,15 +104,26 @@ class Documents:
 
         return self.change(id, refuse_existing, who=who)
 
-    def update(self, id: str, change: Callable[[Body], Mapping[str, Any]], *, who: str) -> Document:
-        """Replace an existing document by ``change(its body)``; ``NotFound`` when there is none."""
+    def update(
+        self,
+        id: str,
+        change: Callable[[Body], Mapping[str, Any]],
+        *,
+        who: str,
+        archived: bool | None = None,
+        action: str | None = None,
+    ) -> Document:
+        """Replace an existing document by ``change(its body)``; ``NotFound`` when there is none.
+
+        ``action`` is the audit log's word for it, where "update" says too little.
+        """
 
         def of_existing(old: Document | None) -> Mapping[str, Any]:
             if old is None:
                 raise missing(id)
             return change(old.body)
 
-        return self.change(id, of_existing, who=who)
+        return self.change(id, of_existing, who=who, archived=archived, action=action)
 
     def change(
         self,
@@ -120,6 +132,7 @@ class Documents:
         *,
         who: str,
         archived: bool | None = None,
+        action: str | None = None,
     ) -> Document:
         """Read, compute and write in one transaction: no other writer comes between.
 
@@ -129,10 +142,20 @@ class Documents:
         while True:
             try:
                 with transaction(self.engine) as connection:
-                    return _change(connection, id, body_of, who, archived)
+                    changed = _change(connection, id, body_of, who, archived)
+                    usual = "create" if changed.revision == 1 else "update"
+                    record(connection, who, action or usual, changed.id, changed.revision)
+                    return changed
             except IntegrityError:
                 # PostgreSQL: another writer created the same id in between. It exists now; look again.
                 continue
+
+    def names(self, collection: str) -> list[str]:
+        """Return the names in a collection, archived ones too, in order of creation."""
+        query = select(documents.c.id).where(documents.c.collection == collection.lower())
+        with self._reading.connect() as connection:
+            ids = connection.execute(query.order_by(documents.c.sequence)).scalars()
+            return [id.rsplit("/", 1)[1] for id in ids]
 
     def list(
         self,
@@ -161,7 +184,7 @@ class Documents:
         with self._reading.connect() as connection:
             return int(connection.execute(_in_view(query, view)).scalar_one())
 
-    def delete(self, id: str) -> Document:
+    def delete(self, id: str, *, who: str) -> Document:
         """Delete the document and all documents below it; ``NotFound`` when there is none."""
         key = id.lower()
         with transaction(self.engine) as connection:
@@ -170,6 +193,7 @@ class Documents:
                 raise missing(id)
             below = documents.c.key.startswith(f"{key}/", autoescape=True)
             connection.execute(documents.delete().where((documents.c.key == key) | below))
+            record(connection, who, "delete", document.id, document.revision)
         return document
 
 
@@ -244,8 +268,3 @@ def _document(row: Row[Any]) -> Document:
         created_at=row.created_at,
         modified_at=row.modified_at,
     )
-
-
-def names(items: Iterable[Document]) -> list[str]:
-    """Return the names of the documents, for messages."""
-    return [item.name for item in items]

@@ -40,7 +40,6 @@ audit = Table(
     Column("who", String(255), nullable=False),
     Column("action", String(64), nullable=False),
     Column("resource", Text, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("request_id", String(64), nullable=False),
+    Column("revision", Integer, nullable=True),
     Index("audit_by_resource", "resource", "sequence"),
 )

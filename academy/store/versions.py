@@ -14,7 +14,7 @@ from sqlalchemy import delete, insert, select, update
 
 from academy.errors import Conflict, NotFound, choices
 from academy.store.database import transaction
-from academy.store.documents import Body, Document, Documents, ListView, Page, names
+from academy.store.documents import Body, Document, Documents, ListView, Page
 from academy.store.ids import Workspace
 from academy.store.tables import labels
 
@@ -130,7 +130,7 @@ class Versions:
 
     def next_version(self, container: str) -> str:
         """Return one more than the highest version that is a whole number."""
-        every = names(self.list(container, view=ListView.ALL).items)
+        every = self.documents.names(f"{container}/versions")
         return str(max((int(name) for name in every if name.isdecimal()), default=0) + 1)
 
     def update(
@@ -140,9 +140,9 @@ class Versions:
         old = self.get(container, version)
         return self._write(container, version, change(old.body), who)
 
-    def delete(self, container: str, version: str) -> Document:
+    def delete(self, container: str, version: str, *, who: str) -> Document:
         """Delete a version and the labels that point at it."""
-        removed = self.documents.delete(version_id(container, version))
+        removed = self.documents.delete(version_id(container, version), who=who)
         pointing = (labels.c.container == container.lower()) & (labels.c.version == version)
         with transaction(self.documents.engine) as connection:
             connection.execute(delete(labels).where(pointing))
@@ -185,11 +185,11 @@ class Versions:
     def _missing_version(self, container: str, what: str) -> NotFound:
         kind, name = container.rsplit("/", 2)[-2:]
         if self.documents.find(container) is None:
-            others = names(self.documents.list(container.rsplit("/", 1)[0], top=20).items)
+            others = self.documents.names(container.rsplit("/", 1)[0])[-20:]
             return NotFound(
                 f"There is no {name!r} in {kind!r}. There are: {choices(others)}.", target=container
             )
-        known = names(self.list(container, view=ListView.ALL, top=20).items)
+        known = self.documents.names(f"{container}/versions")[-20:]
         return NotFound(
             f"{kind}/{name} has no {what}. Versions: {choices(known)}; labels: "
             f"{choices([LATEST, *self.labels(container)])}.",
@@ -217,8 +217,8 @@ def _check_immutable(old: Document, new: Body) -> None:
     if changed:
         kind, name, _, version = old.id.rsplit("/", 4)[-4:]
         raise Conflict(
-            f"{kind}/{name} version {version!r} exists already with another {choices(changed)}, and versions are "
-            "immutable. Leave the version out to get the next one, or name one that is free.",
+            f"{kind}/{name} version {version!r} exists already with another {choices(changed)}, and "
+            "versions are immutable. Leave the version out to get the next one, or name one that is free.",
             target=old.id,
         )
 

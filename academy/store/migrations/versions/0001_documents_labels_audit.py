@@ -36,8 +36,7 @@ def upgrade() -> None:
         sa.Column("who", sa.String(255), nullable=False),
         sa.Column("action", sa.String(64), nullable=False),
         sa.Column("resource", sa.Text, nullable=False),
-        sa.Column("status", sa.Integer, nullable=False),
-        sa.Column("request_id", sa.String(64), nullable=False),
+        sa.Column("revision", sa.Integer, nullable=True),
     )
     op.create_index("audit_by_resource", "audit", ["resource", "sequence"])
 
