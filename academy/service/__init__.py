@@ -1,0 +1,1 @@
+"""The HTTP face: authentication, the ARM envelope, one router module per resource family."""
