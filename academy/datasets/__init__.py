@@ -1,0 +1,1 @@
+"""Datastores, ``azureml://`` URIs, and what jobs read and write through them."""
