@@ -50,6 +50,10 @@ class Workspace:
         return "/".join((self.id, *segments))
 
 
+# The workspace that every home comes with, and that `academy.connect()` names when it is told no other.
+DEFAULT_WORKSPACE = Workspace("00000000-0000-0000-0000-000000000001", "academy", "academy")
+
+
 @dataclass(frozen=True)
 class ResourceId:
     """An id below a workspace: ``…/data/iris/versions/1`` is path ``("data", "iris", "versions", "1")``."""
