@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -150,12 +150,20 @@ class Documents:
                 # PostgreSQL: another writer created the same id in between. It exists now; look again.
                 continue
 
-    def names(self, collection: str) -> list[str]:
+    def names(self, collection: str) -> Sequence[str]:
         """Return the names in a collection, archived ones too, in order of creation."""
         query = select(documents.c.id).where(documents.c.collection == collection.lower())
         with self._reading.connect() as connection:
             ids = connection.execute(query.order_by(documents.c.sequence)).scalars()
             return [id.rsplit("/", 1)[1] for id in ids]
+
+    def among(self, prefix: str, collection_end: str) -> Sequence[Document]:
+        """Return the documents below ``prefix`` whose collection ends so, such as ``/workspaces``."""
+        below = documents.c.collection.startswith(prefix.lower(), autoescape=True)
+        ending = documents.c.collection.endswith(collection_end.lower(), autoescape=True)
+        query = select(documents).where(below & ending).order_by(documents.c.sequence)
+        with self._reading.connect() as connection:
+            return [_document(row) for row in connection.execute(query)]
 
     def list(
         self,

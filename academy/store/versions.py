@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import delete, insert, select, update
 
 from academy.errors import Conflict, NotFound, choices
+from academy.store.audit import record
 from academy.store.database import transaction
 from academy.store.documents import Body, Document, Documents, ListView, Page
 from academy.store.ids import Workspace
@@ -87,7 +88,7 @@ class Versions:
         with self.documents.engine.connect() as connection:
             return {row.label: row.version for row in connection.execute(query)}
 
-    def set_label(self, container: str, label: str, version: str) -> None:
+    def set_label(self, container: str, label: str, version: str, *, who: str) -> None:
         """Point a label at a version that exists."""
         if label == LATEST:
             raise Conflict("The label 'latest' moves by itself: it is the most recently created version.")
@@ -97,12 +98,14 @@ class Versions:
             if not connection.execute(update(labels).where(this).values(version=version)).rowcount:
                 row = {"container": container.lower(), "label": label, "version": version}
                 connection.execute(insert(labels).values(row))
+            record(connection, who, f"label {label} is {version}", container, None)
 
-    def remove_label(self, container: str, label: str) -> None:
+    def remove_label(self, container: str, label: str, *, who: str) -> None:
         """Take a label away; it is no error when there is none."""
         this = (labels.c.container == container.lower()) & (labels.c.label == label)
         with transaction(self.documents.engine) as connection:
-            connection.execute(delete(labels).where(this))
+            if connection.execute(delete(labels).where(this)).rowcount:
+                record(connection, who, f"remove label {label}", container, None)
 
     def list(
         self,

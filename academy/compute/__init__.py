@@ -1,0 +1,1 @@
+"""Sizes and computes: what a job or a deployment runs on."""

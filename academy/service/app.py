@@ -1,0 +1,125 @@
+"""The Starlette application: every family's routes behind one gate."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from academy.errors import AcademyError, StorageFull, Unsupported
+from academy.service import (
+    assets,
+    audit,
+    auth,
+    blob,
+    computes,
+    datastores,
+    discovery,
+    history,
+    jobs,
+    mlflow,
+    online,
+    workspaces,
+)
+from academy.service.arm import error_response
+from academy.service.state import ServiceState
+
+logger = logging.getLogger(__name__)
+
+Family = Callable[[ServiceState], list[BaseRoute]]
+
+_METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
+
+
+def create_app(state: ServiceState) -> Starlette:
+    """Return the application; its shutdown closes the engines, which leaves running jobs running."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        yield
+        state.jobs.close()
+        state.online.close()
+
+    return Starlette(
+        routes=[route for family in _FAMILIES for route in family(state)],
+        middleware=[Middleware(auth.Gate, signer=state.signer)],
+        exception_handlers={
+            AcademyError: _refused,
+            HTTPException: _no_route,
+            OSError: _disk_error,
+            Exception: _failed,
+        },
+        lifespan=lifespan,
+    )
+
+
+def _unsupported(_state: ServiceState) -> list[BaseRoute]:
+    """Refuse, by name, what Azure's resource manager has and this service does not."""
+
+    def refuse(request: Request) -> Response:
+        kind = next(iter(request.path_params["rest"].partition("/workspaces/")[2].split("/")[1:]), "")
+        what = f"Resources of the kind {kind!r}" if kind else f"The path {request.url.path}"
+        raise Unsupported(f"{what} are not supported by this version of Academy.", target=kind or None)
+
+    return [Route("/subscriptions/{rest:path}", refuse, methods=_METHODS)]
+
+
+# Blobs come last: their path begins with the account's name, which may be anything.
+_FAMILIES: tuple[Family, ...] = (
+    auth.routes,
+    discovery.routes,
+    workspaces.routes,
+    datastores.routes,
+    assets.routes,
+    computes.routes,
+    jobs.routes,
+    history.routes,
+    online.routes,
+    audit.routes,
+    mlflow.routes,
+    _unsupported,
+    blob.routes,
+)
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, AcademyError)
+    request_id = str(uuid.uuid4())
+    logger.info("%s %s: %d %s (%s)", request.method, request.url.path, error.http_status, error, request_id)
+    response = error_response(error)
+    response.headers["x-ms-request-id"] = request_id
+    return response
+
+
+def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    unknown = AcademyError(f"{request.method} {request.url.path}: {error.detail}.")
+    unknown.http_status, unknown.code = error.status_code, str(error.detail).replace(" ", "")
+    return _refused(request, unknown)
+
+
+def _disk_error(request: Request, error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        full = StorageFull(
+            "The disk that holds the home is full; nothing was kept. Free space and try again."
+        )
+        return _refused(request, full)
+    return _failed(request, error)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    unexpected = AcademyError(
+        f"The service failed at {request.method} {request.url.path} ({type(error).__name__}). This is a defect of "
+        "Academy; 'academy logs' shows the traceback."
+    )
+    return _refused(request, unexpected)
