@@ -39,14 +39,22 @@ def account_name(workspace: Workspace) -> str:
     return "st" + hashlib.sha256(workspace.id.lower().encode()).hexdigest()[:20]
 
 
+def containers(workspace: Workspace) -> dict[str, str]:
+    """Return datastore → container in the workspace's own account, for those every workspace has."""
+    return {
+        BLOB_STORE: f"azureml-blobstore-{workspace.guid}",
+        ARTIFACT_STORE: ARTIFACT_CONTAINER,
+        FILE_STORE: f"azureml-filestore-{workspace.guid}",
+        WORKING_DIRECTORY: f"code-{workspace.guid}",
+    }
+
+
 def default_datastores(workspace: Workspace) -> dict[str, dict[str, Any]]:
     """Return the ARM bodies of the four datastores that every workspace has."""
-    guid = workspace.guid
+    kinds = {FILE_STORE: "AzureFile", WORKING_DIRECTORY: "AzureFile"}
     return {
-        BLOB_STORE: _body(workspace, "AzureBlob", f"azureml-blobstore-{guid}", default=True),
-        ARTIFACT_STORE: _body(workspace, "AzureBlob", ARTIFACT_CONTAINER),
-        FILE_STORE: _body(workspace, "AzureFile", f"azureml-filestore-{guid}"),
-        WORKING_DIRECTORY: _body(workspace, "AzureFile", f"code-{guid}"),
+        name: _body(workspace, kinds.get(name, "AzureBlob"), container, default=name == BLOB_STORE)
+        for name, container in containers(workspace).items()
     }
 
 
