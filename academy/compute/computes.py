@@ -90,7 +90,8 @@ def _started_cluster(inner: Body) -> Body:
     scale |= {key: value for key, value in (inner.get("scaleSettings") or {}).items() if value is not None}
     if not 0 <= int(scale["minNodeCount"]) <= int(scale["maxNodeCount"]):
         raise InvalidField(
-            f"minNodeCount {scale['minNodeCount']} must lie between 0 and maxNodeCount {scale['maxNodeCount']}.",
+            f"minNodeCount {scale['minNodeCount']} must lie between 0 and maxNodeCount "
+            f"{scale['maxNodeCount']}.",
             target="properties.properties.scaleSettings",
         )
     nodes = int(scale["minNodeCount"])

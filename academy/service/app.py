@@ -119,7 +119,7 @@ def _disk_error(request: Request, error: Exception) -> Response:
 def _failed(request: Request, error: Exception) -> Response:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     unexpected = AcademyError(
-        f"The service failed at {request.method} {request.url.path} ({type(error).__name__}). This is a defect of "
-        "Academy; 'academy logs' shows the traceback."
+        f"The service failed at {request.method} {request.url.path} ({type(error).__name__}). "
+        "This is a defect of Academy; 'academy logs' shows the traceback."
     )
     return _refused(request, unexpected)

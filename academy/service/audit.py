@@ -12,7 +12,7 @@ from academy.service.state import ServiceState
 
 
 def routes(state: ServiceState) -> list[BaseRoute]:
-    """Return the log's route; ``resource`` filters by prefix, ``after`` continues behind a sequence number."""
+    """Return the log's route; ``resource`` is a prefix, ``after`` a sequence number."""
 
     def read(call: Call) -> Response:
         entries = state.audit.read(
