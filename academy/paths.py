@@ -76,9 +76,9 @@ class Home:
     def database_file(self) -> Path:
         return self.root / "academy.db"
 
-    @property
-    def tracking_database_file(self) -> Path:
-        return self.root / "mlflow.db"
+    def tracking_database(self, workspace_key: str) -> Path:
+        """One MLflow database a workspace: a job's name is its run's id, and two workspaces may both have it."""
+        return self.root / "mlflow" / f"{checked_name(workspace_key)}.db"
 
     @property
     def storage(self) -> Path:
@@ -87,6 +87,18 @@ class Home:
 
     def container(self, account: str, container: str) -> Path:
         return self.storage / checked_name(account) / checked_name(container)
+
+    def account(self, account: str) -> Path:
+        """Return the folder of one storage account. What is not a container in it begins with a dot."""
+        return self.storage / checked_name(account)
+
+    def blob_properties(self, account: str, container: str) -> Path:
+        """Return where metadata and content types lie of the container's blobs that have any."""
+        return self.account(account) / ".properties" / checked_name(container)
+
+    def blob_staging(self, account: str) -> Path:
+        """Return the folder of uploads that have not ended: on the blobs' disk, so that a rename ends them."""
+        return self.account(account) / ".staging"
 
     def job(self, workspace_key: str, name: str) -> JobFolder:
         return JobFolder(self.root / "jobs" / checked_name(workspace_key) / checked_name(name))
@@ -156,6 +168,28 @@ class JobFolder:
 
 
 @dataclass(frozen=True)
+class ArtifactFolder:
+    """What a job leaves for its readers, named as on Azure: ``ExperimentRun/dcid.NAME/`` in the artifact store."""
+
+    root: Path
+
+    @property
+    def user_log(self) -> Path:
+        """Standard output and error of the job's command."""
+        return self.root / "user_logs" / "std_log.txt"
+
+    @property
+    def build_log(self) -> Path:
+        """How the environment was built; ``stream`` shows it until there is a user log."""
+        return self.root / "azureml-logs" / "20_image_build_log.txt"
+
+    @property
+    def system_log(self) -> Path:
+        """The steps of the job around its command, with times."""
+        return self.root / "system_logs" / "lifecycler" / "lifecycler.log"
+
+
+@dataclass(frozen=True)
 class ReplicaFolder:
     """The record of one online deployment's replica."""
 
@@ -199,6 +233,11 @@ def environment_cache() -> Path:
     chosen = os.environ.get("ACADEMY_ENVIRONMENT_CACHE")
     base = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("academy")) / "environments"
     return base.expanduser().absolute()
+
+
+def tracking_template(mlflow_version: str) -> Path:
+    """Return the empty database that MLflow's own migrations made, once a machine: they take seconds."""
+    return environment_cache() / "mlflow" / f"{mlflow_version}.db"
 
 
 def checked_name(name: str) -> str:
