@@ -110,6 +110,10 @@ class Home:
         below = self.root / "online" / checked_name(workspace_key) / checked_name(endpoint)
         return ReplicaFolder(below / checked_name(deployment))
 
+    def executed_notebook(self, name: str) -> Path:
+        """The last executed copy of a notebook, outputs and all."""
+        return self.root / "notebooks" / f"{checked_name(name)}.ipynb"
+
     def prepare(self) -> None:
         """Make the home with mode 0700; say plainly why it cannot be used when it cannot."""
         try:

@@ -1,0 +1,1 @@
+"""Labs: guided notebooks, run and checked."""
