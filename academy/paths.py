@@ -106,9 +106,11 @@ class Home:
     def jobs(self, workspace_key: str) -> Path:
         return self.root / "jobs" / checked_name(workspace_key)
 
-    def online_deployment(self, workspace_key: str, endpoint: str, deployment: str) -> ReplicaFolder:
-        below = self.root / "online" / checked_name(workspace_key) / checked_name(endpoint)
-        return ReplicaFolder(below / checked_name(deployment))
+    def online_endpoint(self, workspace_key: str, endpoint: str) -> Path:
+        return self.root / "online" / checked_name(workspace_key) / checked_name(endpoint)
+
+    def online_deployment(self, workspace_key: str, endpoint: str, deployment: str) -> DeploymentFolder:
+        return DeploymentFolder(self.online_endpoint(workspace_key, endpoint) / checked_name(deployment))
 
     def executed_notebook(self, name: str) -> Path:
         """The last executed copy of a notebook, outputs and all."""
@@ -194,8 +196,23 @@ class ArtifactFolder:
 
 
 @dataclass(frozen=True)
+class DeploymentFolder:
+    """The record of one online deployment: a replica folder for each generation that was put."""
+
+    root: Path
+
+    @property
+    def record_file(self) -> Path:
+        """Which generation serves, and which one is on its way."""
+        return self.root / "deployment.json"
+
+    def generation(self, number: int) -> ReplicaFolder:
+        return ReplicaFolder(self.root / str(number))
+
+
+@dataclass(frozen=True)
 class ReplicaFolder:
-    """The record of one online deployment's replica."""
+    """The record of one generation of an online deployment: what its replicas run, and how they are."""
 
     root: Path
 
@@ -211,6 +228,19 @@ class ReplicaFolder:
     def stop_file(self) -> Path:
         """Its presence asks the replica's supervisor to end."""
         return self.root / "stop"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held (flock) by the replicas' supervisor while it lives."""
+        return self.root / "supervisor.lock"
+
+    def server_config(self, number: int) -> Path:
+        """What the scoring server of one replica is told."""
+        return self.root / f"server-{number}.json"
+
+    def server_status(self, number: int) -> Path:
+        """What the scoring server of one replica says: its port, or why it has none."""
+        return self.root / f"server-{number}.status.json"
 
     @property
     def log_file(self) -> Path:
