@@ -1,0 +1,231 @@
+"""Data, models, environments, components, code, computes and workspaces through the real SDK."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from azure.ai.ml import load_component
+from azure.ai.ml.constants import AssetTypes
+from azure.ai.ml.entities import (
+    AmlCompute,
+    ComputeInstance,
+    Data,
+    Environment,
+    Model,
+    Workspace,
+)
+from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+
+from academy.service.workspaces import DEFAULT_WORKSPACE
+
+from .conftest import Service
+
+
+@pytest.fixture
+def name() -> str:
+    """A name that no other test of this worker's service uses."""
+    return f"a{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def table(tmp_path: Path, name: str) -> Path:
+    path = tmp_path / "table.csv"
+    path.write_text(f"name,value\n{name},1\n")
+    return path
+
+
+def register(client: Any, name: str, path: Path, **more: Any) -> Any:
+    return client.data.create_or_update(Data(name=name, path=str(path), type=AssetTypes.URI_FILE, **more))
+
+
+def test_data_is_uploaded_and_gets_the_next_version(ml_client: Any, name: str, table: Path) -> None:
+    first = register(ml_client, name, table, description="a table", tags={"kind": "test"})
+    assert first.version == "1"
+    assert first.path.startswith("azureml://subscriptions/")
+    assert first.path.endswith("/table.csv")
+    table.write_text("other\n2\n")
+    assert register(ml_client, name, table).version == "2"
+    found = ml_client.data.get(name, label="latest")
+    assert found.version == "2"
+    assert ml_client.data.get(name, version="1").tags == {"kind": "test"}
+    assert [data.version for data in ml_client.data.list(name)] == ["2", "1"]
+
+
+def test_data_version_is_immutable(ml_client: Any, name: str, table: Path) -> None:
+    register(ml_client, name, table, version="1")
+    table.write_text("other\n2\n")
+    with pytest.raises(ResourceExistsError, match="immutable"):
+        register(ml_client, name, table, version="1")
+
+
+def test_archived_version_leaves_the_listing_and_comes_back(ml_client: Any, name: str, table: Path) -> None:
+    register(ml_client, name, table, version="1")
+    ml_client.data.archive(name, version="1")
+    assert list(ml_client.data.list(name)) == []
+    ml_client.data.restore(name, version="1")
+    assert [data.version for data in ml_client.data.list(name)] == ["1"]
+
+
+def test_archived_container_leaves_the_listing_of_names(ml_client: Any, name: str, table: Path) -> None:
+    register(ml_client, name, table)
+    assert name in {data.name for data in ml_client.data.list()}
+    ml_client.data.archive(name)
+    assert name not in {data.name for data in ml_client.data.list()}
+    ml_client.data.restore(name)
+    assert name in {data.name for data in ml_client.data.list()}
+
+
+def test_listing_pages_through_more_than_one_page(ml_client: Any, name: str) -> None:
+    for version in range(105):
+        uri = f"azureml://datastores/workspaceblobstore/paths/{version}.csv"
+        ml_client.data.create_or_update(Data(name=name, version=str(version), path=uri, type="uri_file"))
+    assert len(list(ml_client.data.list(name))) == 105
+    assert len(list(ml_client.data.list(name, max_results=7))) == 7
+
+
+def test_missing_asset_is_a_resource_not_found_error(ml_client: Any, name: str) -> None:
+    with pytest.raises(ResourceNotFoundError, match=name):
+        ml_client.data.get(name, version="1")
+    with pytest.raises(ResourceNotFoundError):
+        ml_client.models.get(name, version="1")
+
+
+def test_environment_is_registered_with_its_conda_file(ml_client: Any, name: str, tmp_path: Path) -> None:
+    conda = tmp_path / "conda.yml"
+    conda.write_text("name: e\ndependencies: [python=3.10, pip, {pip: [six]}]\n")
+    image = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
+    made = ml_client.environments.create_or_update(
+        Environment(name=name, image=image, conda_file=str(conda), description="small")
+    )
+    assert made.version == "1"
+    found = ml_client.environments.get(name, version="1")
+    assert found.image == image
+    assert found.conda_file["dependencies"][0] == "python=3.10"
+
+
+def test_custom_model_is_uploaded_listed_and_downloaded(ml_client: Any, name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "weights.bin").write_bytes(b"\x00\x01")
+    (folder / "sub" / "notes.txt").write_text("notes")
+    made = ml_client.models.create_or_update(Model(name=name, path=str(folder), type=AssetTypes.CUSTOM_MODEL))
+    assert (made.name, made.version) == (name, "1")
+    ml_client.models.download(name, version="1", download_path=str(tmp_path / "out"))
+    copied = tmp_path / "out" / name / "model"
+    assert (copied / "weights.bin").read_bytes() == b"\x00\x01"
+    assert (copied / "sub" / "notes.txt").read_text() == "notes"
+
+
+def test_mlflow_model_without_its_file_is_refused(ml_client: Any, name: str, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "x.txt").write_text("x")
+    with pytest.raises(HttpResponseError, match="MLmodel"):
+        ml_client.models.create_or_update(
+            Model(name=name, path=str(tmp_path / "model"), type=AssetTypes.MLFLOW_MODEL)
+        )
+
+
+def test_component_is_registered_with_its_code(ml_client: Any, name: str, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "run.py").write_text(f"print('{name}')\n")
+    (tmp_path / "component.yml").write_text(
+        f"name: {name}\ntype: command\ncode: ./src\ncommand: python run.py --n ${{{{inputs.n}}}}\n"
+        "inputs: {n: {type: integer, default: 1}}\nenvironment: azureml:academy@latest\n"
+    )
+    component = load_component(source=str(tmp_path / "component.yml"))
+    made = ml_client.components.create_or_update(component)
+    found = ml_client.components.get(name, version=made.version)
+    assert found.inputs["n"]["type"] == "integer"
+    assert found.command == "python run.py --n ${{inputs.n}}"
+
+
+def test_same_code_is_uploaded_once(ml_client: Any, service: Service, name: str, tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "run.py").write_text(f"print('{name}')\n")
+    (tmp_path / "component.yml").write_text(
+        f"name: {name}\ntype: command\ncode: ./src\ncommand: python run.py\n"
+        "environment: azureml:academy@latest\n"
+    )
+
+    def uploads() -> int:
+        return sum(1 for _ in service.home.storage.glob("*/upload-*"))
+
+    ml_client.components.create_or_update(load_component(source=str(tmp_path / "component.yml")))
+    before = uploads()
+    again = load_component(source=str(tmp_path / "component.yml"))
+    again.version = "2"
+    ml_client.components.create_or_update(again)
+    assert uploads() == before
+
+
+def test_workspace_comes_with_computes_and_datastores(ml_client: Any) -> None:
+    computes = {compute.name for compute in ml_client.compute.list()}
+    assert {"cpu-cluster", "gpu-cluster", "batch-cluster", "aml-cluster"} <= computes
+    stores = {store.name for store in ml_client.datastores.list()}
+    expected = {
+        "workspaceblobstore",
+        "workspacefilestore",
+        "workspaceartifactstore",
+        "workspaceworkingdirectory",
+    }
+    assert expected <= stores
+    assert ml_client.datastores.get_default().name == "workspaceblobstore"
+
+
+def test_cluster_is_created_changed_and_deleted(ml_client: Any, name: str) -> None:
+    made = ml_client.compute.begin_create_or_update(
+        AmlCompute(name=name, size="Standard_DS3_v2", min_instances=0, max_instances=3)
+    ).result()
+    assert made.provisioning_state == "Succeeded"
+    assert made.max_instances == 3
+    assert ml_client.compute.get(name).size == "STANDARD_DS3_V2"
+    assert list(ml_client.compute.list_nodes(name)) == []
+    ml_client.compute.begin_delete(name).result()
+    with pytest.raises(ResourceNotFoundError):
+        ml_client.compute.get(name)
+
+
+def test_compute_instance_stops_and_starts(ml_client: Any, name: str) -> None:
+    ml_client.compute.begin_create_or_update(ComputeInstance(name=name, size="STANDARD_DS3_v2")).result()
+    assert ml_client.compute.get(name).state == "Running"
+    ml_client.compute.begin_stop(name).wait()
+    assert ml_client.compute.get(name).state == "Stopped"
+    ml_client.compute.begin_start(name).wait()
+    assert ml_client.compute.get(name).state == "Running"
+
+
+def test_unknown_size_names_near_ones(ml_client: Any, name: str) -> None:
+    with pytest.raises(HttpResponseError, match="STANDARD_DS3_V2"):
+        ml_client.compute.begin_create_or_update(AmlCompute(name=name, size="Standard_DS3")).result()
+    assert any(size.name == "STANDARD_DS3_V2" for size in ml_client.compute.list_sizes())
+
+
+def test_workspace_is_created_by_the_sdk_with_all_that_belongs_to_it(service: Service, name: str) -> None:
+    client = service.client()
+    client.workspaces.begin_create(Workspace(name=name, description="another")).result()
+    found = client.workspaces.get(name)
+    assert found.description == "another"
+    assert name in {workspace.name for workspace in client.workspaces.list()}
+    assert (service.home.root / "storage").is_dir()
+
+
+def test_field_that_is_not_supported_is_refused_by_name(service: Service, name: str) -> None:
+    client = service.client()
+    body = {"properties": {"dataType": "uri_file", "dataUri": "a", "autoDeleteSetting": {"value": "1d"}}}
+    answer = send(service, f"data/{name}/versions/1", body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["target"] == "properties.autoDeleteSetting"
+    assert "'autoDeleteSetting'" in answer.json()["error"]["message"]
+    assert name not in {data.name for data in client.data.list()}
+
+
+def send(service: Service, path: str, body: dict[str, Any]) -> Any:
+    return httpx.put(
+        f"{service.info.address}{DEFAULT_WORKSPACE.id}/{path}",
+        json=body,
+        headers={"Authorization": f"Bearer {service.token}"},
+    )
