@@ -1,0 +1,187 @@
+"""MLflow's tracking store, with the workspace of the request behind it.
+
+Imported by MLflow's server alone, in its own time: importing MLflow takes seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import mlflow.store.db.utils as mlflow_db
+import sqlalchemy
+from mlflow.entities import Experiment, LoggedModel, LoggedModelOutput, LoggedModelStatus, Run, RunTag
+from mlflow.exceptions import MlflowException
+from mlflow.store.tracking.abstract_store import AbstractStore
+from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
+from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+from mlflow.utils.name_utils import _generate_random_name
+from sqlalchemy.orm import sessionmaker
+
+from academy.experiments import runs
+from academy.experiments.artifacts import EXPERIMENTS_ROOT, logged_model_uri, relative_path, run_uri
+from academy.experiments.database import TrackingDatabase
+from academy.experiments.runs import RUN_NAME_TAG, NewRun
+from academy.experiments.scope import CURRENT, Scope
+
+ManagedSessions = Callable[..., Any]
+
+
+class WorkspaceTrackingStore(SqlAlchemyStore):  # type: ignore[misc]
+    """MLflow's SQL store over as many databases as there are workspaces.
+
+    Every method of the base class reaches its database through ``engine`` and ``ManagedSessionMaker``;
+    here these are those of the request's workspace.
+    """
+
+    def __init__(self) -> None:
+        AbstractStore.__init__(self)  # the base class would open one database here
+        self.artifact_root_uri = EXPERIMENTS_ROOT
+        self.read_engine = None
+        self._opened: dict[TrackingDatabase, tuple[sqlalchemy.Engine, ManagedSessions]] = {}
+        self._opening = threading.Lock()
+
+    @property
+    def db_uri(self) -> str:
+        return CURRENT.get().database.url.render_as_string(hide_password=False)
+
+    @property
+    def db_type(self) -> str:
+        return CURRENT.get().database.url.get_backend_name()
+
+    @property
+    def engine(self) -> sqlalchemy.Engine:
+        return self._current()[0]
+
+    @property
+    def ManagedSessionMaker(self) -> ManagedSessions:  # noqa: N802 - MLflow's name
+        return self._current()[1]
+
+    def create_experiment(
+        self, name: str, artifact_location: str | None = None, tags: list[Any] | None = None
+    ) -> str:
+        """Create an experiment; its files are the workspace's, so a location of one's own is refused."""
+        if artifact_location:
+            raise MlflowException.invalid_parameter_value(
+                f"The artifact_location {artifact_location!r} cannot be had: as on Azure, the artifacts of "
+                "all experiments lie in the workspace's storage. Leave artifact_location out."
+            )
+        return str(super().create_experiment(name, None, tags))
+
+    def create_run(
+        self,
+        experiment_id: str,
+        user_id: str,
+        start_time: int,
+        tags: list[RunTag] | None,
+        run_name: str | None,
+    ) -> Run:
+        """Create a run whose artifacts lie where Azure puts those of a run."""
+        experiment: Experiment = self.get_experiment(experiment_id)
+        self._check_experiment_is_active(experiment)
+        given = {tag.key: tag.value for tag in tags or []}
+        tagged = given.get(RUN_NAME_TAG)
+        if run_name and tagged and run_name != tagged:
+            raise MlflowException.invalid_parameter_value(
+                "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
+                f"(run_name='{run_name}', mlflow.runName='{tagged}')."
+            )
+        run = NewRun(
+            run_id=uuid.uuid4().hex,
+            name=run_name or tagged or _generate_random_name(),
+            user=user_id or CURRENT.get().who,
+            tags=given,
+            started_ms=start_time,
+        )
+        number = int(experiment.experiment_id)
+        CURRENT.get().database.write(lambda session: runs.insert_run(session, number, run))
+        return self.get_run(run.run_id)
+
+    def create_logged_model(
+        self,
+        experiment_id: str,
+        name: str | None = None,
+        source_run_id: str | None = None,
+        **details: Any,
+    ) -> LoggedModel:
+        """Create an MLflow 3 model in a folder of its name.
+
+        A job that logs a model before it started a run names no run: the model belongs to the job's.
+        """
+        scope = CURRENT.get()
+        if not source_run_id and scope.job is not None and self._run_exists(scope.job):
+            source_run_id = scope.job
+        made = super().create_logged_model(
+            experiment_id=experiment_id, name=name, source_run_id=source_run_id, **details
+        )
+        # Killed before this, the model stays where MLflow puts it, and all else works with that too.
+        with self.ManagedSessionMaker(read_only=False) as session:
+            record = self._get_logged_model_record(session, made.model_id)
+            record.artifact_location = logged_model_uri(made.model_id, made.name)
+            return record.to_mlflow_entity()
+
+    def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
+        """Mark the model as whole, once its run's artifacts show it under its name.
+
+        MLflow 2 put a model among its run's artifacts, and ``azureml://jobs/…/paths/NAME`` is there.
+        """
+        if status == LoggedModelStatus.READY:
+            model = self.get_logged_model(model_id)
+            if model.source_run_id:
+                self._show_in_run(CURRENT.get(), model)
+        return super().finalize_logged_model(model_id, status)
+
+    def is_shown_in_run(self, model_id: str) -> str | None:
+        """Return the run that shows this model under its name: the last whole one of that name in the run."""
+        with self.ManagedSessionMaker() as session:
+            model = session.get(SqlLoggedModel, model_id)
+            if model is None or not model.source_run_id or model.status != LoggedModelStatus.READY.to_int():
+                return None
+            newest = (
+                session.query(SqlLoggedModel.model_id)
+                .filter_by(source_run_id=model.source_run_id, name=model.name, status=model.status)
+                .order_by(SqlLoggedModel.creation_timestamp_ms.desc())
+                .first()
+            )
+            return str(model.source_run_id) if newest is not None and newest[0] == model_id else None
+
+    def _show_in_run(self, scope: Scope, model: LoggedModel) -> None:
+        source = relative_path(model.artifact_location)
+        target = relative_path(run_uri(model.source_run_id))
+        if source is not None:
+            scope.artifacts.mirror(source, f"{target}/{model.name}")
+        known = {output.model_id for output in self.get_run(model.source_run_id).outputs.model_outputs}
+        if model.model_id not in known:
+            self.log_outputs(model.source_run_id, [LoggedModelOutput(model.model_id, step=0)])
+
+    def _run_exists(self, run_id: str) -> bool:
+        run = CURRENT.get().database.read(lambda session: runs.find_run(session, run_id))
+        return run is not None and run.lifecycle == "active"
+
+    def _current(self) -> tuple[sqlalchemy.Engine, ManagedSessions]:
+        database = CURRENT.get().database
+        found = self._opened.get(database)
+        if found is not None:
+            return found
+        with self._opening:
+            if database not in self._opened:
+                self._opened[database] = self._open(database)
+                database.on_close(lambda: self._forget(database))
+            return self._opened[database]
+
+    def _open(self, database: TrackingDatabase) -> tuple[sqlalchemy.Engine, ManagedSessions]:
+        # MLflow's own engine, because its searches need the SQL functions that it adds to SQLite.
+        url = database.url.render_as_string(hide_password=False)
+        engine = mlflow_db.create_sqlalchemy_engine(url)
+        sessions = mlflow_db._get_managed_session_maker(sessionmaker(bind=engine), self.db_type)
+        return engine, sessions
+
+    def _forget(self, database: TrackingDatabase) -> None:
+        self._opened.pop(database)[0].dispose()
+
+
+def tags_of(tags: list[Any] | None) -> Mapping[str, str]:
+    """Return MLflow's list of tags as a mapping."""
+    return {tag.key: tag.value for tag in tags or []}
