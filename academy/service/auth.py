@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import re
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
@@ -142,8 +141,3 @@ def _refusal(error: AcademyError, headers: Headers) -> Response:
     if isinstance(error, Unauthenticated):
         response.headers["WWW-Authenticate"] = "Bearer"
     return response
-
-
-def is_own_path(path: str) -> bool:
-    """Tell whether the first segment of ``path`` is one of the service's, and so no storage account."""
-    return bool(_OPEN.match(path) or _TOKEN.match(path)) or urlsplit(path).path in ("", "/")
