@@ -173,6 +173,16 @@ class JobFolder:
         return self.root / "outputs"
 
 
+def collecting(staged: Path) -> Path:
+    """Return the name of a job's staged output from the moment on when it is being collected."""
+    return staged.with_name(f".{staged.name}.collecting")
+
+
+def beside(target: Path) -> Path:
+    """Return where something is made that is to replace ``target`` by renaming."""
+    return target.with_name(f".{target.name}.partial")
+
+
 @dataclass(frozen=True)
 class ArtifactFolder:
     """What a job leaves for its readers, named as on Azure: ``ExperimentRun/dcid.NAME/`` in the artifact store."""
