@@ -1,22 +1,24 @@
 """Turn the ``inputs`` and ``outputs`` of a job document into plans.
 
 Everything that can be said of them before the job starts is said here: unknown kinds, modes that Azure
-does not have for a kind, fields that are not supported, and data that does not exist.
+does not have for a kind, fields that are not supported, and references that lead nowhere. Data at a
+path need not be there yet; the plan notes what was missing, for the job to say when it starts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from academy.datasets import mltable, uris
 from academy.datasets.datastores import BLOB_STORE
 from academy.datasets.fields import Port
-from academy.datasets.locate import Location, Locator
+from academy.datasets.locate import ARTIFACT_OUTPUTS, Location, Locator
 from academy.datasets.ports import InputMode, InputPlan, OutputMode, OutputPlan, PortKind
 from academy.datasets.uris import DatastoreUri, StorageUri
-from academy.errors import Conflict, InvalidField, NotFound, Unsupported, choices
+from academy.errors import Conflict, NotFound, Unsupported, choices
 from academy.paths import checked_name
 from academy.store.ids import Workspace
 from academy.store.versions import version_id
@@ -49,7 +51,8 @@ def plan_outputs(
 ) -> tuple[OutputPlan, ...]:
     """Return the plans of a job's outputs.
 
-    An output without a URI goes to ``azureml/JOB/OUTPUT/`` in the default datastore, as on Azure.
+    An output without a URI goes to ``azureml/JOB/OUTPUT/`` in the default datastore, as on Azure; one
+    that is named ``artifacts`` or ``default`` is the job's artifact folder.
     ``${{name}}``, ``${{output_name}}`` and ``${{default_datastore}}`` in a URI are filled in.
 
     Raises
@@ -76,25 +79,24 @@ def _input(locator: Locator, workspace: Workspace, name: str, given: object) -> 
     uri = port.text("uri")
     if not uri:
         port.fail("uri", f"The input {name!r} has no uri.")
-    location = _existing(locator, workspace, port, uri, kind)
+    uri = port.filled("uri", uri, {"default_datastore": BLOB_STORE})
+    with port.explaining(uri):
+        location = locator.locate(workspace, uri, collection=kind.collection)
     if location.url is not None:
         return InputPlan(name, kind, mode, url=_file_url(port, kind, mode, location.url), uri=location.url)
     if mode is InputMode.READ_WRITE_MOUNT:
         _check_writable(port, uri)
-    references = _references(locator, workspace, port, location) if mode.evaluates else ()
-    return InputPlan(name, kind, mode, path=location.path, uri=location.uri, references=references)
-
-
-def _existing(locator: Locator, workspace: Workspace, port: Port, uri: str, kind: PortKind) -> Location:
-    text = port.filled("uri", uri, {"default_datastore": BLOB_STORE})
-    what = f"The input {port.name!r}"
-    try:
-        return locator.existing(workspace, text, what=what, collection=kind.collection)
-    except NotFound as error:
-        message = error.message if error.message.startswith(what) else f"{what} is {uri!r}. {error.message}"
-        raise NotFound(message, target=port.target("uri")) from error
-    except (InvalidField, Unsupported) as error:
-        raise type(error)(f"{what}: {error.message}", target=port.target("uri")) from error
+    missing = location.missing(uri, what=f"The input {name!r}")
+    evaluates = mode.evaluates and not missing
+    return InputPlan(
+        name,
+        kind,
+        mode,
+        path=location.path,
+        uri=location.uri,
+        references=_references(locator, workspace, port, location.path) if evaluates else (),
+        missing=missing,
+    )
 
 
 def _literal(port: Port) -> InputPlan | None:
@@ -144,21 +146,21 @@ def _file_url(port: Port, kind: PortKind, mode: InputMode, url: str) -> str:
 
 
 def _references(
-    locator: Locator, workspace: Workspace, port: Port, location: Location
+    locator: Locator, workspace: Workspace, port: Port, folder: Path | None
 ) -> tuple[tuple[str, str], ...]:
     """Check an MLTable that is to be evaluated, and locate the URIs in it."""
-    assert location.path is not None
+    assert folder is not None
     found = []
-    for path in mltable.read(location.path).paths:
-        if path.is_uri:
-            there = _existing(locator, workspace, port, path.value, PortKind.URI_FOLDER)
-            if there.path is None:
+    with port.explaining(f"the MLTable in {folder.name}"):
+        for path in mltable.read(folder).paths:
+            there = locator.locate(workspace, path.value) if path.is_uri else None
+            if there is not None and there.path is None:
                 raise Unsupported(
-                    f"The MLTable of the input {port.name!r} names {path.value!r}, which is not on this "
-                    "machine and cannot be evaluated. Use mode 'Direct', or a local copy.",
-                    target=port.target("uri"),
+                    f"It names {path.value!r}, which is not on this machine and cannot be evaluated. Use "
+                    "mode 'Direct', or a local copy."
                 )
-            found.append((path.value, str(there.path)))
+            if there is not None:
+                found.append((path.value, str(there.path)))
     return tuple(found)
 
 
@@ -188,6 +190,8 @@ def _output(locator: Locator, workspace: Workspace, job: str, name: str, given: 
 def _destination(locator: Locator, workspace: Workspace, port: Port, kind: PortKind, job: str) -> Location:
     is_file = kind is PortKind.URI_FILE
     default = f"azureml://datastores/{BLOB_STORE}/paths/azureml/{job}/{port.name}" + ("" if is_file else "/")
+    if port.name in ARTIFACT_OUTPUTS and not port.text("uri"):
+        return locator.artifacts(workspace, job)
     values = {"name": job, "output_name": port.name, "default_datastore": BLOB_STORE}
     uri = port.filled("uri", port.text("uri") or default, values)
     named = uris.parse(uri)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from academy.datasets.ports import PortKind
-from academy.errors import InvalidField, Unsupported, choices
+from academy.errors import InvalidField, NotFound, Unsupported, choices
 
 _PORT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXPRESSION = re.compile(r"\$\{\{\s*([^}]*?)\s*\}\}")
@@ -42,6 +43,16 @@ class Port:
 
     def fail(self, field: str, message: str) -> NoReturn:
         raise InvalidField(message, target=self.target(field))
+
+    @contextlib.contextmanager
+    def explaining(self, uri: str) -> Iterator[None]:
+        """Say of what is wrong with a URI which input it is."""
+        try:
+            yield
+        except (NotFound, InvalidField, Unsupported) as error:
+            raise type(error)(
+                f"The input {self.name!r} is {uri!r}. {error.message}", target=self.target("uri")
+            ) from error
 
     def refuse_others(self, fields: frozenset[str]) -> None:
         unknown = sorted(key for key, value in self.given.items() if value is not None and key not in fields)

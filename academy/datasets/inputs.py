@@ -16,7 +16,7 @@ Log = Callable[[str], None]
 
 
 class InputUnavailable(UserError):
-    """An input that was there when the job was accepted is gone when it starts."""
+    """When the job starts, nothing is where its input is to be."""
 
     code = "InputUnavailable"
 
@@ -37,7 +37,7 @@ def materialise(plan: InputPlan, folder: Path, log: Log) -> str:
     Raises
     ------
     InputUnavailable
-        When nothing is there any more.
+        When nothing is there.
     DownloadFailed
         When the input is a web address that cannot be read.
     StorageFull
@@ -70,8 +70,9 @@ def _materialise(plan: InputPlan, place: Path, log: Log) -> str:
     source = plan.path
     if source is None or not source.exists():
         raise InputUnavailable(
-            f"The input {plan.name!r} is {plan.uri!r}, which has been deleted since the job was accepted.",
-            target=plan.name,
+            plan.missing
+            or f"The input {plan.name!r} is {plan.uri!r}, which was deleted after the job was accepted.",
+            target=f"properties.inputs.{plan.name}",
         )
     if plan.mode is InputMode.READ_WRITE_MOUNT:
         trees.unprotect(source)

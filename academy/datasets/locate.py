@@ -34,7 +34,7 @@ from academy.store.versions import Versions
 _CONTENT = {"data": "dataUri", "models": "modelUri", "codes": "codeUri"}
 
 # The outputs of a job that are its artifact folder and not a named output.
-_ARTIFACT_OUTPUTS = frozenset({uris.ARTIFACTS, "default"})
+ARTIFACT_OUTPUTS = frozenset({uris.ARTIFACTS, "default"})
 
 # Assets may name job outputs and job outputs datastore paths; more hops than this go in a circle.
 _HOPS = 8
@@ -47,6 +47,16 @@ class Location:
     uri: str
     path: Path | None = None
     url: str | None = None
+
+    def missing(self, asked: str, *, what: str) -> str | None:
+        """Say that nothing is at ``path``, and what comes nearest; None when something is.
+
+        ``what`` refers to the data, by the URI ``asked``.
+        """
+        if self.path is None or self.path.exists():
+            return None
+        reached = "" if self.uri == asked else f", which is {self.uri}"
+        return f"{what} is {asked!r}{reached}, but nothing is there. {_nearest(self.path)}"
 
 
 class Locator:
@@ -91,11 +101,9 @@ class Locator:
             Naming ``what`` refers to it, what was looked for and the nearest names that exist.
         """
         location = self.locate(workspace, uri, collection=collection)
-        if location.path is not None and not location.path.exists():
-            reached = "" if location.uri == uri else f", which is {location.uri}"
-            raise NotFound(
-                f"{what} is {uri!r}{reached}, but nothing is there. {_nearest(location.path)}", target=uri
-            )
+        missing = location.missing(uri, what=what)
+        if missing:
+            raise NotFound(missing, target=uri)
         return location
 
     def datastore_uri(self, workspace: Workspace, uri: str, *, collection: str = "data") -> str:
@@ -166,7 +174,7 @@ class Locator:
         return owner, str(content)
 
     def _output_of(self, workspace: Workspace, named: JobOutputUri) -> str:
-        if named.output in _ARTIFACT_OUTPUTS:
+        if named.output in ARTIFACT_OUTPUTS:
             # Also runs that are no jobs (made by MLflow in a notebook) have an artifact folder.
             return self._below(DatastoreUri(ARTIFACT_STORE, run_prefix(named.job), workspace), named.path)
         outputs = self._documents.get(workspace.child("jobs", named.job)).properties.get("outputs") or {}

@@ -159,8 +159,8 @@ def _relative(folder: Path, path: TablePath) -> list[Entry]:
 
 
 def _referenced(path: TablePath, references: Mapping[str, str]) -> list[Entry]:
-    root = Path(references[path.value])
-    if not root.exists():
+    if path.value not in references or not Path(references[path.value]).exists():
         return []
+    root = Path(references[path.value])
     prefix = f"{root.name}/" if root.is_dir() else ""
     return [Entry(prefix + entry.name, entry.file, entry.size_bytes) for entry in entries(root)]

@@ -65,6 +65,8 @@ class InputPlan:
 
     ``uri`` is what ``direct`` hands to the job. ``references`` maps each URI inside an MLTable that
     is to be evaluated to the local path it stands for, because the supervisor has no database.
+    ``missing`` says what was looked for when nothing was at ``path`` at the time of planning; it may
+    still come before the job starts.
     """
 
     name: str
@@ -75,6 +77,7 @@ class InputPlan:
     url: str | None = None
     uri: str = ""
     references: tuple[tuple[str, str], ...] = ()
+    missing: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the plan as JSON values."""
@@ -87,6 +90,7 @@ class InputPlan:
             "url": self.url,
             "uri": self.uri,
             "references": [list(pair) for pair in self.references],
+            "missing": self.missing,
         }
 
     @classmethod
@@ -101,6 +105,7 @@ class InputPlan:
             url=value["url"],
             uri=value["uri"],
             references=tuple((uri, path) for uri, path in value["references"]),
+            missing=value["missing"],
         )
 
 
