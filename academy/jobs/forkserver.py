@@ -1,0 +1,190 @@
+"""A small process that forks supervisors: it has imported what they need.
+
+The service is large and has threads, so it must not fork; a new Python would cost more than many a
+job. The fork server lives as long as the service's end of its socket is open. The supervisors outlive
+both: each has a session of its own, and no parent but init.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import traceback
+from pathlib import Path
+from typing import Any
+
+from academy.errors import AcademyError
+from academy.jobs import supervisor
+from academy.jobs.processes import ProcessId
+from academy.paths import JobFolder
+
+_GONE = b"g"
+
+# About what a supervisor needs to start its command. A request that comes earlier ends the pause.
+_PAUSE_S = 0.02
+
+
+class SupervisorNotStarted(AcademyError):
+    """The operating system refused to start a process for the job."""
+
+    code = "SupervisorNotStarted"
+
+
+class ForkServer:
+    """The service's end: starts the fork server when it is first needed, and again if it died."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+
+    def warm(self) -> None:
+        """Start the fork server now, so that the first job need not wait for its imports."""
+        with self._lock:
+            self._connected()
+
+    def start(self, folder: JobFolder, *, accepted_at: float) -> ProcessId:
+        """Start a supervisor for the job in ``folder`` and return its identity.
+
+        Raises
+        ------
+        SupervisorNotStarted
+            When the operating system has no process or memory left.
+        """
+        request = json.dumps({"folder": str(folder.root), "acceptedAt": accepted_at}).encode() + b"\n"
+        with self._lock:
+            reply = self._ask(request) or self._ask(request)
+        if reply is None:
+            raise SupervisorNotStarted(
+                "No process could be started for the job: the machine is out of memory or of processes. "
+                "The service's log says more (academy logs)."
+            )
+        return ProcessId(reply["pid"], reply["birth"])
+
+    def close(self) -> None:
+        """Let the fork server end; supervisors go on."""
+        with self._lock:
+            self._disconnect()
+
+    def _ask(self, request: bytes) -> dict[str, Any] | None:
+        connection = self._connected()
+        try:
+            connection.sendall(request)
+            reply = _read_line(connection)
+        except OSError:
+            reply = b""
+        if not reply:
+            self._disconnect()
+            return None
+        answer: dict[str, Any] = json.loads(reply)
+        return answer
+
+    def _connected(self) -> socket.socket:
+        if self._connection is not None:
+            return self._connection
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = [sys.executable, "-m", "academy.jobs.forkserver", str(theirs.fileno())]
+            self._server = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        self._connection = ours
+        return ours
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._server is not None:
+            self._server.wait()
+        self._connection = self._server = None
+
+
+def serve(connection: socket.socket) -> None:
+    """Keep one supervisor ready for the next request, until the service's end is closed.
+
+    The ready one waits on the service's socket itself, so that a job does not wait for a fork.
+    """
+    # The first child of each pair ends at once; nobody needs its status.
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.freeze()
+    while True:
+        taken, taking = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(taken)
+            _detach(connection, taking)
+        os.close(taking)
+        # The ready one says that the service is gone, or closes its end when it has taken a job.
+        word = os.read(taken, 1)
+        os.close(taken)
+        if word == _GONE:
+            return
+        # The job that was just taken goes first: forking the next one beside it would slow it down.
+        select.select([connection], [], [], _PAUSE_S)
+
+
+def _detach(connection: socket.socket, taking: int) -> None:
+    """Fork again, so that the supervisor's parent is init; never return."""
+    try:
+        os.setsid()
+        if os.fork() == 0:
+            _stand_by(connection, taking)
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(0)
+
+
+def _stand_by(connection: socket.socket, taking: int) -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.chdir("/")
+    ready = supervisor.make_ready()
+    line = _read_line(connection)
+    if not line:
+        os.write(taking, _GONE)
+        return
+    request = json.loads(line)
+    own = ProcessId.of(os.getpid())
+    assert own is not None
+    _write_line(connection, {"pid": own.pid, "birth": own.birth})
+    connection.close()
+    os.close(taking)
+    folder = JobFolder(Path(request["folder"]))
+    _log_to(folder.supervisor_log)
+    supervisor.supervise(folder, ready, accepted_at=request["acceptedAt"])
+
+
+def _log_to(file: Path) -> None:
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for target in (1, 2):
+        os.dup2(log, target)
+    os.close(log)
+
+
+def _write_line(connection: socket.socket, value: dict[str, Any]) -> None:
+    connection.sendall(json.dumps(value).encode() + b"\n")
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    # One request is under way at a time, so what has arrived is one line, or the end.
+    received = b""
+    while not received.endswith(b"\n"):
+        part = connection.recv(65536)
+        if not part:
+            return b""
+        received += part
+    return received
+
+
+if __name__ == "__main__":
+    service = socket.socket(fileno=int(sys.argv[1]))
+    service.set_inheritable(False)
+    serve(service)

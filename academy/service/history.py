@@ -1,0 +1,143 @@
+"""Run history: where the SDK's ``stream``, ``download``, ``archive`` and ``update`` look.
+
+The SDK also asks here for the data planes of assets, to learn where the outputs of a job lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from academy.blobs.sas import sas
+from academy.datasets.datastores import ARTIFACT_CONTAINER, account_name, run_prefix
+from academy.errors import InvalidField, Unsupported, choices
+from academy.jobs import run_history
+from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listed
+from academy.service.blob import blob_url
+from academy.service.state import ServiceState
+from academy.store.documents import Body, Document
+from academy.store.ids import Workspace
+
+_LOG_FOLDERS = ("azureml-logs", "logs", "system_logs", "user_logs")
+_LOG_URL_S = 24 * 3600
+
+# The fields of a run that `PATCH` changes, and what a job's document calls them.
+_CHANGEABLE = {
+    "displayName": "displayName",
+    "description": "description",
+    "tags": "tags",
+    "properties": "properties",
+    "hidden": "isArchived",
+}
+
+
+def routes(state: ServiceState) -> list[BaseRoute]:
+    """Return the routes of run history and of the outputs' data planes."""
+    history = _History(state)
+    root = f"/history/v1.0{WORKSPACE_PATH}"
+    runs = [f"{root}/runs/{{name}}", f"{root}/experiments/{{experiment}}/runs/{{name}}"]
+    versions = f"/data/v1.0{WORKSPACE_PATH}/dataversion/batchGetResolvedUris"
+    models = f"/modelregistry/v1.0{WORKSPACE_PATH}/models/batchGetResolvedUris"
+    return [
+        *(arm_route(f"{run}/details", {"GET": history.details}) for run in runs),
+        *(arm_route(f"{run}/children", {"GET": history.children}) for run in runs),
+        *(arm_route(run, {"GET": history.show, "PATCH": history.patch}) for run in runs),
+        arm_route(f"{runs[0]}/serviceinstances/{{node}}", {"GET": history.service_instances}),
+        arm_route(f"{root}/rundata", {"POST": history.run_data}),
+        arm_route(versions, {"POST": history.resolve_uris}),
+        arm_route(models, {"POST": history.resolve_paths}),
+    ]
+
+
+class _History:
+    """The handlers."""
+
+    def __init__(self, state: ServiceState) -> None:
+        self._state = state
+        self._engine = state.jobs
+
+    def show(self, call: Call) -> Response:
+        return answer(self._run(call, call.params["name"]))
+
+    def details(self, call: Call) -> Response:
+        """Answer what ``stream`` shows: the status, why it failed, and signed URLs of the logs."""
+        name = call.params["name"]
+        return answer({**self._run(call, name), "logFiles": self._log_files(call.workspace, name)})
+
+    def children(self, call: Call) -> Response:
+        self._job(call, call.params["name"])
+        return listed([])
+
+    def service_instances(self, call: Call) -> Response:
+        self._job(call, call.params["name"])
+        return answer({"instances": {}})
+
+    def patch(self, call: Call) -> Response:
+        given = {key: value for key, value in call.body.items() if value is not None}
+        unknown = sorted(given.keys() - _CHANGEABLE.keys() - {"runId"})
+        if unknown:
+            raise Unsupported(
+                f"{choices(unknown)} of a run cannot be changed. What can: {choices(_CHANGEABLE)}.",
+                target=unknown[0],
+            )
+        name = call.params["name"]
+        properties = {_CHANGEABLE[key]: value for key, value in given.items() if key in _CHANGEABLE}
+        self._engine.update(call.workspace, name, properties, who=call.who, merge_tags=True)
+        return answer(self._run(call, name))
+
+    def run_data(self, call: Call) -> Response:
+        name = call.body.get("runId")
+        if not isinstance(name, str):
+            raise InvalidField(f"runId must name a run; it is {name!r}.", target="runId")
+        return answer({"runMetadata": self._run(call, name), "runDefinition": None, "jobSpecification": None})
+
+    def resolve_uris(self, call: Call) -> Response:
+        """Answer where outputs lie; the ids are those that ``run_data`` gave."""
+        found = {id: self._output(call, id) for id in _values(call.body)}
+        return answer({"values": {id: {"uri": uri, "type": kind} for id, (uri, kind) in found.items()}})
+
+    def resolve_paths(self, call: Call) -> Response:
+        found = {id: self._output(call, id) for id in _values(call.body)}
+        return answer({"values": {id: {"path": uri, "type": kind} for id, (uri, kind) in found.items()}})
+
+    def _output(self, call: Call, id: str) -> tuple[str, str]:
+        job, output = run_history.parse_output_id(id)
+        return run_history.output_place(self._job(call, job), output)
+
+    def _run(self, call: Call, name: str) -> Body:
+        found = self._job(call, name)
+        return run_history.run(found, self._engine.progress(found))
+
+    def _job(self, call: Call, name: str) -> Document:
+        return self._engine.get(call.workspace, name)
+
+    def _log_files(self, workspace: Workspace, name: str) -> Mapping[str, str]:
+        root = self._engine.artifacts(workspace, name).root
+        account, address = account_name(workspace), self._state.address()
+        files = {}
+        for folder in _LOG_FOLDERS:
+            for file in sorted((root / folder).rglob("*")):
+                if not file.is_file():
+                    continue
+                shown = file.relative_to(root).as_posix()
+                path = f"{run_prefix(name)}/{shown}"
+                query = sas(
+                    self._state.signer,
+                    account,
+                    ARTIFACT_CONTAINER,
+                    path,
+                    permissions="r",
+                    lifetime_s=_LOG_URL_S,
+                )
+                files[shown] = blob_url(address, account, ARTIFACT_CONTAINER, path, query)
+        return files
+
+
+def _values(body: Mapping[str, Any]) -> list[str]:
+    values = body.get("values")
+    if not isinstance(values, list):
+        raise InvalidField(f"values must be a list of ids; it is {values!r}.", target="values")
+    return [str(value) for value in values]
