@@ -11,7 +11,7 @@ import hmac
 import re
 from http.cookies import CookieError, SimpleCookie
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from academy.errors import AcademyError, Forbidden, Unauthenticated
 from academy.service.arm import canonical_path, error_response
 from academy.service.state import ServiceState
-from academy.signing import Signer
+from academy.signing import AUDIENCE, Signer
 
 COOKIE = "academy_session"
 SESSION_S = 12 * 3600
@@ -28,11 +28,14 @@ SESSION_S = 12 * 3600
 # A link from `academy open` is good for one minute: it may end in the browser's history.
 LOGIN_S = 60
 
-# These answer without a token of the service: the cloud's metadata, and what checks a secret of its own.
-_OPEN = re.compile(r"/(health|login|metadata/endpoints|identity/token)$|/online/")
+# These answer without a token of the service: where it is (the SDK asks for both without one), and what
+# checks a secret of its own.
+_OPEN = re.compile(r"/(health|login|metadata/endpoints|identity/token)$|/(discovery|online)/")
 
 # These take a token, a cookie or the caller's own scheme; all others take the token.
-_TOKEN = re.compile(r"/(subscriptions|providers|discovery|history|artifact|mlflow|academy|studio)(/|$)")
+_TOKEN = re.compile(
+    r"/(subscriptions|providers|discovery|history|artifact|data|modelregistry|mlflow|academy|studio)(/|$)"
+)
 
 
 class Gate:
@@ -91,7 +94,10 @@ def routes(state: ServiceState) -> list[Route]:
         if not hmac.compare_digest(given.encode(), expected.encode()):
             raise Unauthenticated("X-IDENTITY-HEADER does not hold this home's token.")
         claims = state.signer.verify_token(expected)
-        return JSONResponse(_identity_answer(expected, claims["exp"], request.query_params))
+        resource = request.query_params.get("resource") or AUDIENCE
+        # The SDK refuses to submit a pipeline with a token whose audience is not the one it asked for.
+        token = state.signer.token(claims["upn"], audience=resource)
+        return JSONResponse(_identity_answer(token, claims["exp"], resource))
 
     def health(_request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -103,13 +109,13 @@ def routes(state: ServiceState) -> list[Route]:
     ]
 
 
-def _identity_answer(token: str, expires_on: int, query: QueryParams) -> dict[str, str]:
+def _identity_answer(token: str, expires_on: int, resource: str) -> dict[str, str]:
     # The answer of App Service's managed identity endpoint, which azure-identity asks for its token:
     # https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
     return {
         "access_token": token,
         "expires_on": str(expires_on),
-        "resource": query.get("resource", ""),
+        "resource": resource,
         "token_type": "Bearer",
     }
 

@@ -1,0 +1,77 @@
+"""The root command. A group's module is imported when one of its commands runs, so that help is fast."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import click
+
+from academy import __version__
+
+# Where each command is, and what the root's help says of it.
+_SERVICE = {
+    "up": ("academy.cli.service:start", "Start the service, unless it runs."),
+    "down": ("academy.cli.service:stop", "End the service; jobs that run go on."),
+    "status": ("academy.cli.service:status", "Tell whether the service runs, and where."),
+    "doctor": ("academy.cli.doctor:doctor", "Check what the service and its jobs need."),
+    "logs": ("academy.cli.service:logs", "Show the service's log."),
+    "audit": ("academy.cli.service:audit", "Show who did what to which resource, and when."),
+    "open": ("academy.cli.service:open_page", "Open a page of the service in the browser."),
+    "kernel": ("academy.cli.kernel:kernel", "Install or remove the Jupyter kernel."),
+}
+_AZURE = {
+    "workspace": ("academy.cli.workspace:workspace", "Workspaces, and config.json."),
+    "job": ("academy.cli.job:job", "Jobs."),
+    "data": ("academy.cli.data:data", "Data assets."),
+    "model": ("academy.cli.model:model", "Models."),
+    "environment": ("academy.cli.environment:environment", "Software environments."),
+    "component": ("academy.cli.component:component", "Components."),
+    "datastore": ("academy.cli.datastore:datastore", "Datastores."),
+    "compute": ("academy.cli.compute:compute", "Compute targets."),
+    "online-endpoint": ("academy.cli.online_endpoint:online_endpoint", "Online endpoints."),
+    "online-deployment": ("academy.cli.online_deployment:online_deployment", "Online deployments."),
+}
+_ALL = {**_SERVICE, **_AZURE}
+
+_EPILOG = """\b
+Exit status:
+  0  done
+  1  refused or failed; the message says why
+  2  the command line is not valid
+  3  there is no such resource, or no service runs (status)
+  4  the service does not answer
+  5  the home cannot be written, or its disk is full
+  6  the port is taken
+  130  interrupted
+"""
+
+
+class _Root(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_ALL)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ALL:
+            return None
+        module, _, attribute = _ALL[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
+        if args[0] not in _ALL:
+            ctx.fail(f"No such command {args[0]!r}. Choose from {', '.join(_ALL)}.")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, commands in (("Service", _SERVICE), ("As in az ml", _AZURE)):
+            with formatter.section(title):
+                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+
+@click.group(cls=_Root, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="academy")
+@click.option("--home", help="The service's folder. Default: ACADEMY_HOME, or the platform's place for data.")
+@click.option("--debug", is_flag=True, help="Show tracebacks and the SDK's log.")
+def academy(home: str | None, debug: bool) -> None:
+    """Azure Machine Learning on one machine."""

@@ -1,0 +1,50 @@
+"""``%load_ext academy``: makes an unmodified Azure ML notebook speak to this machine's service."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from IPython.core.error import UsageError
+
+from academy import __version__
+from academy.client.session import Session, configure, restore
+from academy.errors import AcademyError
+from academy.paths import Home
+from academy.service.process import up
+
+_HELD_AS = "_academy_session"
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Start the service unless it runs, point this process at it, and say in one line what stands where.
+
+    Raises
+    ------
+    UsageError
+        The service cannot be started; IPython shows the message without a traceback.
+    """
+    try:
+        session = open_session(shell)
+    except AcademyError as error:
+        raise UsageError(error.message) from error
+    sys.stdout.write(
+        f"Academy {__version__}: workspace {session.workspace.name!r} at {session.info.address}, "
+        f"home {session.info.home}. On Azure, leave this line out: MLClient finds your workspace there.\n"
+    )
+
+
+def unload_ipython_extension(shell: Any) -> None:
+    """Put the process back as it was; the service goes on. Clients made so far stay as they are."""
+    session: Session | None = getattr(shell, _HELD_AS, None)
+    if session is not None:
+        restore(session)
+        setattr(shell, _HELD_AS, None)
+
+
+def open_session(shell: Any) -> Session:
+    """Start and configure, and keep what is needed to undo it with the shell."""
+    unload_ipython_extension(shell)
+    session = configure(up(Home.locate()))
+    setattr(shell, _HELD_AS, session)
+    return session
