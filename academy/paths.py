@@ -146,6 +146,11 @@ class JobFolder:
         return self.root / "state.json"
 
     @property
+    def state_draft(self) -> Path:
+        """The next state, until it is renamed to the state file."""
+        return self.root / "state.draft"
+
+    @property
     def done_file(self) -> Path:
         """The end: status, exit code, error. Written last, never changed."""
         return self.root / "done.json"

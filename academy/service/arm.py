@@ -133,7 +133,7 @@ def error_response(error: AcademyError) -> JSONResponse:
 
 def canonical_path(path: str) -> str:
     """Return ``path`` with ARM's fixed segments in the case that the routes are written in."""
-    if not re.match("/(subscriptions|discovery|history)", path, re.IGNORECASE):
+    if not re.match("/(subscriptions|discovery|history|data|modelregistry)/", path, re.IGNORECASE):
         return path
     return "/".join(_FIXED_SEGMENTS.get(segment.lower(), segment) for segment in path.split("/"))
 
