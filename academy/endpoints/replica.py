@@ -1,0 +1,182 @@
+"""The process that sees one generation of a deployment through: environment, model, replicas.
+
+``python -m academy.endpoints.replica FOLDER``. It has no database and asks the service nothing. It
+outlives the service, starts a replica again that has died, and ends when its folder says so or is gone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+from academy.datasets.trees import copy, entries
+from academy.endpoints.logs import append, bound, tail
+from academy.endpoints.plan import DeploymentPlan
+from academy.endpoints.record import ReplicaStatus, State
+from academy.endpoints.servers import Launch
+from academy.endpoints.watch import Failed, Watch
+from academy.environments.build import build
+from academy.errors import AcademyError
+from academy.jobs.processes import ProcessId
+from academy.jobs.signals import Interrupted, Signals
+from academy.jobs.variables import inherited
+from academy.paths import ReplicaFolder
+
+TAIL_LINES = 20
+
+_BOUND_PERIOD_S = 5.0
+
+
+class Supervisor:
+    """One generation on its way from its plan to replicas that serve."""
+
+    def __init__(self, folder: ReplicaFolder, plan: DeploymentPlan, signals: Signals) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._signals = signals
+        self._state = replace(_left_over(folder), supervisor=_self())
+        self._written: State | None = None
+        self._log_start = folder.log_file.stat().st_size if folder.log_file.exists() else 0
+
+    def run(self) -> None:
+        """Serve until asked to end; the last thing written says how it ended."""
+        end = State(ReplicaStatus.FAILED, error="The supervisor met an error that it did not expect.")
+        try:
+            end = self._attempt()
+        except Exception:
+            append(self._folder.supervisor_log, traceback.format_exc())
+            raise
+        finally:
+            if self._folder.root.is_dir():
+                end.write(self._folder)
+
+    def _attempt(self) -> State:
+        try:
+            with self._signals.interrupting():
+                self._write(self._state)
+                launch = self._prepare()
+            watch = Watch(launch, self._state, self._note)
+            try:
+                self._serve(watch)
+            finally:
+                watch.end()
+        except Interrupted:
+            pass
+        except Failed as error:
+            return State(ReplicaStatus.FAILED, error=self._explained(str(error)))
+        except AcademyError as error:
+            self._note(error.message)
+            return State(ReplicaStatus.FAILED, error=error.message)
+        except OSError as error:
+            # A full disk, most of all; the traceback is of no use to the learner.
+            return State(ReplicaStatus.FAILED, error=f"The deployment cannot be prepared: {error}.")
+        return State(ReplicaStatus.STOPPED)
+
+    def _prepare(self) -> Launch:
+        """Build the environment and copy model and code; what an earlier supervisor has done is kept."""
+        plan, folder = self._plan, self._folder
+        for warning in plan.warnings:
+            self._note(f"Warning: {warning}")
+        built = build(plan.environment, log=self._note)
+        if built.note:
+            self._note(built.note)
+        model_dir, served = self._place_model()
+        if plan.code is not None:
+            self._place(plan.code, folder.code)
+        variables = {
+            **built.process_environment(inherited(os.environ)),
+            "PYTHONUNBUFFERED": "1",
+            "AML_APP_ROOT": str(folder.code),
+            "AZUREML_MODEL_DIR": str(model_dir),
+            **({"AZUREML_ENTRY_SCRIPT": plan.script} if plan.script else {}),
+            **plan.variables,
+        }
+        return Launch(folder, plan, Path(built.python), variables, served)
+
+    def _place_model(self) -> tuple[Path, Path | None]:
+        """Lay the model out as Azure does: ``NAME/VERSION/``, a folder below it, files flat."""
+        model = self._plan.model
+        if model is None:
+            return self._folder.model, None
+        directory = self._folder.model / model.name / model.version
+        target = directory / model.source.name
+        if model.source.is_file():
+            self._place(model.source, directory)
+        else:
+            self._place(model.source, target)
+        return directory, target if model.is_mlflow else None
+
+    def _place(self, source: Path, target: Path) -> None:
+        if target.exists():
+            return
+        self._note(f"Copying {source} to {target}")
+        # Beside and renamed, so that a copy which was interrupted is not taken for a whole one.
+        partial = target.with_name(f".{target.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        copy(entries(source), partial)
+        partial.rename(target)
+
+    def _serve(self, watch: Watch) -> None:
+        bounded = time.monotonic()
+        while self._wanted():
+            self._write(watch.step(self._state))
+            self._signals.wait(watch.pause_s)
+            if time.monotonic() - bounded > _BOUND_PERIOD_S:
+                bounded = time.monotonic()
+                bound(self._folder.log_file)
+
+    def _wanted(self) -> bool:
+        stopped = self._folder.stop_file.exists() or self._signals.ending is not None
+        return not stopped and self._folder.plan_file.exists()
+
+    def _write(self, state: State) -> None:
+        self._state = state
+        if state != self._written:
+            state.write(self._folder)
+            self._written = state
+
+    def _note(self, line: str) -> None:
+        append(self._folder.supervisor_log, line)
+
+    def _explained(self, reason: str) -> str:
+        lines = tail(self._folder.log_file, TAIL_LINES, since=self._log_start).strip()
+        shown = f"\nLast lines of the log:\n{lines}" if lines else ""
+        where = f"\nThe whole log: {self._folder.log_file}"
+        return f"Deployment {self._plan.deployment!r} could not start: {reason}{shown}{where}"
+
+
+def main(root: str) -> None:
+    """Supervise the generation in ``root``, unless another process does so already."""
+    folder = ReplicaFolder(Path(root))
+    signals = Signals()
+    with folder.plan_file.open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        plan = DeploymentPlan.read(folder)
+        assert plan is not None, f"{folder.plan_file} is missing"
+        Supervisor(folder, plan, signals).run()
+
+
+def _left_over(folder: ReplicaFolder) -> State:
+    """Return where an earlier supervisor was when it was killed, or the beginning."""
+    state = State.read(folder)
+    return State(ReplicaStatus.PREPARING) if state is None or state.status.is_finished() else state
+
+
+def _self() -> ProcessId:
+    own = ProcessId.of(os.getpid())
+    assert own is not None
+    return own
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,436 @@
+"""The scoring server, run as its own process: scripts, raw HTTP, time limits, MLflow models."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SERVER = Path(__file__).parents[1] / "academy" / "endpoints" / "scoring_server"
+PROBE = Path(__file__).parent / "mlflow_probe.py"
+SECRET = "a-secret"
+
+ECHO = """
+import json
+
+def init():
+    print("init was called")
+
+def run(data):
+    return json.loads(data)
+"""
+
+
+@dataclass
+class Running:
+    """A server that is ready, or that has said why it cannot be."""
+
+    process: subprocess.Popen[bytes]
+    status: dict[str, Any]
+    log: Path
+
+    def call(
+        self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.status["port"], timeout=20)
+        sent = {"x-academy-replica-key": SECRET, "Content-Type": "application/json", **(headers or {})}
+        try:
+            connection.request(method, path, body, sent)
+            response = connection.getresponse()
+            return response.status, {k.lower(): v for k, v in response.getheaders()}, response.read()
+        finally:
+            connection.close()
+
+    def score(self, value: Any) -> Any:
+        status, _headers, body = self.call("POST", "/score", json.dumps(value).encode())
+        assert status == 200, body
+        return json.loads(body)
+
+    def refused(self, value: Any) -> str:
+        status, _headers, body = self.call("POST", "/score", json.dumps(value).encode())
+        assert status == 400, (status, body)
+        return str(json.loads(body)["message"])
+
+
+Serve = Callable[..., Running]
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Start servers; all are ended afterwards."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(script: str | None = None, *, python: str = sys.executable, **config: Any) -> Running:
+        root = tmp_path_factory.mktemp("server")
+        (root / "code").mkdir()
+        if script is not None:
+            (root / "code" / "score.py").write_text(script)
+        told = {
+            "secret": SECRET, "status_file": str(root / "status.json"), "plan_file": str(root),
+            "code_root": str(root / "code"), "script": "score.py", "mlflow_model": None,
+            "timeout_s": 10.0, "max_concurrent": 1, "endpoint": "e", "version": "academy/test", **config,
+        }  # fmt: skip
+        (root / "config.json").write_text(json.dumps(told))
+        log = root / "log"
+        with log.open("wb") as output:
+            command = [python, str(SERVER), str(root / "config.json")]
+            environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+            process = subprocess.Popen(
+                command, stdout=output, stderr=output, env=environment, cwd=root / "code"
+            )
+        started.append(process)
+        deadline = time.monotonic() + 60
+        while not (root / "status.json").exists() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert (root / "status.json").exists(), log.read_text()
+        return Running(process, json.loads((root / "status.json").read_text()), log)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="module")
+def echo(serve: Serve) -> Running:
+    return serve(ECHO)
+
+
+def test_run_gets_the_body_as_text_and_its_result_is_json(echo: Running) -> None:
+    assert echo.score({"a": [1, 2.5, None, "é"]}) == {"a": [1, 2.5, None, "é"]}
+    assert "init was called" in echo.log.read_text()
+
+
+def test_ids_of_the_request_are_echoed(echo: Running) -> None:
+    _status, headers, _body = echo.call("POST", "/score", b"1", {"x-ms-client-request-id": "mine"})
+    assert headers["x-ms-client-request-id"] == headers["x-ms-request-id"] == "mine"
+    assert headers["x-ms-server-version"] == "academy/test"
+    _status, headers, _body = echo.call("POST", "/score", b"1")
+    assert headers["x-ms-request-id"]
+    assert "x-ms-client-request-id" not in headers
+
+
+def test_health_and_description(echo: Running) -> None:
+    assert echo.call("GET", "/")[::2] == (200, b"Healthy")
+    described = json.loads(echo.call("GET", "/swagger.json")[2])
+    assert described["swagger"] == "2.0"
+    assert "/score" in described["paths"]
+    assert echo.call("GET", "/nothing")[0] == 404
+
+
+def test_only_the_router_may_call(echo: Running) -> None:
+    assert echo.call("POST", "/score", b"1", {"x-academy-replica-key": "wrong"})[0] == 401
+
+
+def test_query_becomes_the_input_of_a_get(echo: Running) -> None:
+    status, _headers, body = echo.call("GET", "/score?a=1&b=x&c=1&c=2")
+    assert (status, json.loads(body)) == (200, {"a": 1, "b": "x", "c": [1, 2]})
+
+
+def test_error_in_run_is_500_with_its_traceback_in_the_log(echo: Running) -> None:
+    status, headers, body = echo.call("POST", "/score", b"{not json")
+    assert status == 500
+    assert headers["x-ms-run-function-failed"] == "True"
+    assert "JSONDecodeError" in json.loads(body)["message"]
+    assert 'score.py", line 8, in run' in echo.log.read_text()
+
+
+def test_results_of_numpy_and_pandas_become_json(serve: Serve) -> None:
+    server = serve(
+        """
+import json, numpy as np, pandas as pd
+def init(): pass
+def run(data):
+    return {
+        "array": np.arange(3), "scalar": np.float64(0.5), "frame": pd.DataFrame({"a": [1, 2]}),
+        "text": json.dumps([1]), "time": pd.Timestamp("2024-01-02"),
+    }
+"""
+    )
+    assert server.score(None) == {
+        "array": [0, 1, 2], "scalar": 0.5, "frame": [{"a": 1}, {"a": 2}], "text": "[1]",
+        "time": "2024-01-02T00:00:00",
+    }  # fmt: skip
+
+
+def test_result_that_is_no_json_is_an_error_that_says_so(serve: Serve) -> None:
+    server = serve("def init(): pass\ndef run(data): return object()")
+    status, _headers, body = server.call("POST", "/score", b"1")
+    assert status == 500
+    assert "not JSON serializable" in json.loads(body)["message"]
+
+
+RAW = """
+from azureml.contrib.services.aml_request import AMLRequest, rawhttp
+from azureml.contrib.services.aml_response import AMLResponse
+
+def init(): pass
+
+@rawhttp
+def run(request):
+    if request.method == "GET":
+        return AMLResponse(request.full_path.encode(), 200)
+    if request.files:
+        upload = request.files["image"]
+        said = upload.filename + ":" + str(len(upload.read()))
+        return AMLResponse(said, 201, {"X-Kind": upload.content_type})
+    if request.args.get("fail"):
+        return AMLResponse("bad request", 500)
+    return {"bytes": len(request.get_data()), "header": request.headers["X-Mine"], "json": request.is_json}
+"""
+
+
+@pytest.fixture(scope="module")
+def raw(serve: Serve) -> Running:
+    return serve(RAW)
+
+
+def test_raw_script_sees_the_request_and_sets_the_response(raw: Running) -> None:
+    assert raw.call("GET", "/score?x=1")[::2] == (200, b"/score?x=1")
+    assert raw.call("POST", "/score?fail=1", b"")[::2] == (500, b"bad request")
+    status, _headers, body = raw.call("POST", "/score", b"\x00\xff", {"x-mine": "yes"})
+    assert (status, json.loads(body)) == (200, {"bytes": 2, "header": "yes", "json": True})
+
+
+def test_raw_script_reads_uploaded_files(raw: Running) -> None:
+    part = (
+        b'--b\r\nContent-Disposition: form-data; name="image"; filename="cat.png"\r\n'
+        b"Content-Type: image/png\r\n\r\n\x89PNG\r\n\x00\r\n--b--\r\n"
+    )
+    sent = raw.call("POST", "/score", part, {"Content-Type": "multipart/form-data; boundary=b"})
+    assert sent[0] == 201
+    assert sent[1]["x-kind"] == "image/png"
+    assert sent[2] == b"cat.png:7"
+
+
+INFERENCE_SCHEMA = '''
+"""A stand-in with the three parts of inference-schema that the server and scripts touch."""
+SCHEMAS = {}
+
+def input_schema(name, kind):
+    def decorate(run):
+        def wrapper(*args, **kwargs):
+            kwargs[name] = kind(kwargs[name])
+            return run(*args, **kwargs)
+        wrapper.__signature__ = __import__("inspect").signature(run)
+        SCHEMAS[wrapper] = {"type": "object", "example": {name: []}}
+        return wrapper
+    return decorate
+
+def is_schema_decorated(run): return run in SCHEMAS
+def get_input_schema(run): return SCHEMAS[run]
+def get_output_schema(run): return {"type": "object"}
+'''
+
+
+def test_decorated_run_is_called_with_named_values(serve: Serve, tmp_path: Path) -> None:
+    package = tmp_path / "inference_schema"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "schema_util.py").write_text(INFERENCE_SCHEMA)
+    server = serve(
+        f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from inference_schema.schema_util import input_schema
+def init(): pass
+@input_schema("data", tuple)
+def run(data, scale=10):
+    return [type(data).__name__, scale * sum(data)]
+"""
+    )
+    assert server.score({"data": [1, 2]}) == ["tuple", 30]
+    assert server.score({"data": [1, 2], "scale": 2}) == ["tuple", 6]
+    assert "'data' parameter" in server.refused({"scale": 2})
+    assert "not JSON" in json.loads(server.call("POST", "/score", b"{")[2])["message"]
+    assert server.call("POST", "/score", b"{}", {"Content-Type": "text/plain"})[0] == 415
+
+
+def test_run_that_takes_too_long_is_ended_and_the_next_one_runs(serve: Serve) -> None:
+    server = serve(
+        "import json, time\ndef init(): pass\n"
+        "def run(data):\n    time.sleep(json.loads(data))\n    return 'done'",
+        timeout_s=0.3,
+    )
+    started = time.monotonic()
+    status, headers, body = server.call("POST", "/score", b"30")
+    assert status == 408
+    assert headers["x-ms-timeout-ms"] == "300"
+    assert "request_timeout_ms" in json.loads(body)["message"]
+    assert server.score(0) == "done"
+    assert time.monotonic() - started < 5
+    assert "time.sleep(json.loads(data))" in server.log.read_text()
+
+
+def test_concurrent_runs_are_as_many_as_allowed(serve: Serve) -> None:
+    server = serve(
+        "import threading\nbarrier = threading.Barrier(2)\ndef init(): pass\n"
+        "def run(data): return barrier.wait(5) is not None",
+        max_concurrent=2,
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", _CALL, str(server.status["port"])], stdout=subprocess.PIPE
+    ) as other:
+        assert server.score(1) is True
+        assert other.communicate()[0].strip() == b"200"
+
+
+_CALL = f"""
+import http.client, sys
+connection = http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]))
+connection.request("POST", "/score", b"1", {{"x-academy-replica-key": {SECRET!r}}})
+print(connection.getresponse().status)
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "def init(): raise ValueError('no weights')\ndef run(data): pass",
+            "init() of score.py raised ValueError: no weights",
+        ),
+        ("import nothing_like_it", "The import of score.py raised ModuleNotFoundError"),
+        ("def run(data): pass", "score.py has no init() function"),
+        ("def init(): pass\ndef run(): pass", "run() takes no input"),
+        ("def init(): pass\ndef run(*data): pass", "run() cannot take"),
+        ("import sys\nsys.exit(3)", "raised SystemExit: 3"),
+        (None, "is not in the code folder, which holds: nothing"),
+    ],
+)  # fmt: skip
+def test_script_that_cannot_serve_says_why(serve: Serve, script: str | None, said: str) -> None:
+    server = serve(script)
+    assert said in server.status["error"]
+    assert server.process.wait(10) == 1
+    if "raise" in (script or ""):
+        assert "Traceback" in server.log.read_text()
+
+
+def old_pythons() -> list[str]:
+    """Return the interpreters of the two oldest versions that pyenv has here."""
+    versions = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    return [str(found) for minor in (7, 8) for found in sorted(versions.glob(f"3.{minor}.*/bin/python"))[-1:]]
+
+
+@pytest.mark.parametrize("python", old_pythons())
+def test_server_runs_under_old_pythons(serve: Serve, python: str) -> None:
+    script = "import sys\ndef init(): pass\ndef run(data): return list(sys.version_info[:2])"
+    assert f"/3.{serve(script, python=python).score(1)[1]}." in python
+
+
+def test_modules_beside_the_script_are_found_and_the_servers_are_not(serve: Serve) -> None:
+    server = serve(
+        "import importlib.util\ndef init(): pass\n"
+        "def run(data): return [importlib.util.find_spec(name) is None for name in ('workers', 'messages')]"
+    )
+    assert server.score(1) == [True, True]
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, Any], dict[str, Any]]]:
+    """Score a body with one of the models of ``mlflow_probe.py``."""
+    command = [sys.executable, "-W", "ignore", str(PROBE), str(tmp_path_factory.mktemp("models"))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+
+        def score(model: str, body: Any) -> dict[str, Any]:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            print(json.dumps([model, body]), file=process.stdin, flush=True)
+            answered: dict[str, Any] = json.loads(process.stdout.readline())
+            return answered
+
+        yield score
+        process.stdin.close()
+
+
+Probe = Callable[[str, Any], dict[str, Any]]
+
+ROW = {"double": 1, "long": 2, "integer": 3, "boolean": True, "string": "x", "datetime": "2024-01-02"}
+
+
+def test_inputs_are_cast_by_the_signature(probe: Probe) -> None:
+    got = probe("columns", {"input_data": [ROW]})["value"]
+    assert got["double"] == ["float64", 1.0]
+    assert got["long"] == ["int64", 2]
+    assert got["integer"] == ["int32", 3]
+    assert got["boolean"] == ["bool", True]
+    assert got["string"][1] == "x"
+    assert got["datetime"][0].startswith("datetime64")
+    assert "maybe" not in got
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"input_data": {"columns": list(ROW), "index": [7], "data": [list(ROW.values())]}},
+        {"input_data": {name: [value] for name, value in ROW.items()}},
+        {"input_data": [ROW]},
+        {"dataframe_split": {"columns": list(ROW), "data": [list(ROW.values())]}},
+        {"dataframe_records": [ROW]},
+        {"inputs": {name: [value] for name, value in ROW.items()}},
+        {"instances": [ROW]},
+        {"input_data": [{**ROW, "not in the model": 1}]},
+    ],
+)
+def test_every_form_of_input_is_taken(probe: Probe, body: dict[str, Any]) -> None:
+    assert probe("columns", body)["value"]["double"] == ["float64", 1.0]
+
+
+MISSPELLED = {"lnog" if name == "long" else name: value for name, value in ROW.items()}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"input_data": [{**ROW, "long": None}]}, "'long' must be of type long: a value is missing"),
+        ({"input_data": [MISSPELLED]}, "lacks the columns ['long']; it has ['lnog']"),
+        (
+            {"input_data": [{**ROW, "long": 1.5}]},
+            "'long' must be of type long: a value is not a whole number",
+        ),
+        ({"input_data": [{**ROW, "double": "many"}]}, "'double' must be of type double"),
+        ({"input_data": [{**ROW, "boolean": 1}]}, "'boolean' must be of type boolean"),
+        ({"input_data": [[1, 2]]}, "the rows hold 2 values"),
+        ({"data": [[1]]}, "must hold 'input_data'"),
+        ({"input_data": "x"}, "must hold a list or an object"),
+        ([1], "must be a JSON object"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused_by_name(probe: Probe, body: Any, said: str) -> None:
+    assert said in probe("columns", body)["refused"]
+
+
+def test_tensors_are_cast_and_named(probe: Probe) -> None:
+    both = {"a": ["float32", [[1.0, 2.0]]], "b": ["int64", [3]]}
+    assert probe("tensors", {"input_data": {"a": [[1, 2]], "b": [3]}})["value"] == both
+    assert probe("tensors", {"instances": [{"a": [1, 2], "b": 3}]})["value"] == both
+    assert probe("tensor", {"input_data": [[1, 2]]})["value"] == ["float64", [[1.0, 2.0]]]
+    assert "lacks the tensors ['b']" in probe("tensors", {"input_data": {"a": [[1, 2]]}})["refused"]
+
+
+def test_scikit_learn_model_answers_bare_predictions(probe: Probe) -> None:
+    assert probe("sklearn", {"input_data": [[2, 0], [3, 0]]})["value"] == pytest.approx([5.0, 7.0])
+    described = probe("sklearn", "swagger")["value"]["input"]["example"]
+    assert described["input_data"]["columns"] == ["x", "y"]
+
+
+def test_model_without_a_signature_gets_what_was_sent(probe: Probe) -> None:
+    assert probe("none", {"input_data": [[1.5, 2]]})["value"] == ["float64", [[1.5, 2.0]]]
+    assert probe("none", {"input_data": {"columns": ["a"], "data": [[1]]}})["value"] == {"a": ["int64", 1]}
+
+
+def test_folder_without_mlmodel_is_refused(serve: Serve, tmp_path: Path) -> None:
+    assert "holds no file 'MLmodel'" in serve(mlflow_model=str(tmp_path), script=None).status["error"]
