@@ -105,6 +105,19 @@ def test_datastore_on_the_workspaces_account_takes_uploads(
     assert [path.name for path in container.rglob("*.csv")] == ["table.csv"]
 
 
+def test_datastore_without_credentials_takes_uploads_too(
+    service: Service, ml_client: Any, name: str, tmp_path: Path
+) -> None:
+    local = tmp_path / "table.csv"
+    local.write_text("a,b\n1,2\n")
+    wrong = AccountKeyConfiguration(account_key=KEY)
+    for credentials in (wrong, None):
+        own = blob(name, account_name=ACCOUNT, container_name=f"own-{name}", credentials=credentials)
+        ml_client.datastores.create_or_update(own)
+    ml_client.data.create_or_update(Data(name=name, path=str(local), type="uri_file", datastore=name))
+    assert list(service.home.container(ACCOUNT, f"own-{name}").rglob("table.csv"))
+
+
 def test_get_and_list_show_no_secret(ml_client: Any, api: httpx.Client, service: Service, name: str) -> None:
     ml_client.datastores.create_or_update(blob(name, credentials=AccountKeyConfiguration(account_key=KEY)))
     shown = api.get(f"datastores/{name}").text + api.get("datastores").text

@@ -39,6 +39,9 @@ _COMMON = frozenset(
 )
 _FILTERS = frozenset({"isDefault", "names", "searchText"})
 
+# The key of an account of this home is derived, and never stored.
+OWN_KEY = Credentials("AccountKey", {"credentialsType": "AccountKey"}, None)
+
 # What makes a datastore the one it is; the rest of a default datastore may be changed.
 _IDENTITY = ("datastoreType", "accountName", "credentials", *CONTAINER_FIELDS.values())
 
@@ -99,8 +102,10 @@ class _Datastores:
                 target="properties.isDefault",
             )
         credentials = Credentials.parse(properties.get("credentials"))
+        if self._state.datastores.is_ours(call.workspace, properties["accountName"]):
+            self._make_container(properties)
+            credentials = self._own(call, credentials)
         self._keep_secret(call, credentials)
-        self._make_container(call, properties)
         body = {"properties": {**properties, "credentials": dict(credentials.shown), "isDefault": False}}
         return written(self._documents.put(_id(call), body, who=call.who))
 
@@ -123,10 +128,11 @@ class _Datastores:
                 f"The datastore {datastore.name!r} has no credentials, so there are no secrets to list."
             )
         self._state.audit.append(call.who, "listSecrets", datastore.id)
-        if datastore.name in default_datastores(call.workspace):
+        sealed = self._documents.find(_secret_id(call))
+        if sealed is None:
             secret = self._state.signer.account_key(datastore.properties["accountName"])
         else:
-            secret = self._vault.open(self._documents.get(_secret_id(call)).properties["sealed"])
+            secret = self._vault.open(sealed.properties["sealed"])
         return answer(credentials.revealed(secret))
 
     def _get(self, call: Call) -> Document:
@@ -146,28 +152,36 @@ class _Datastores:
         own = {key: given[key] for key in ("description", "tags", "properties") if key in given}
         return self._documents.put(_id(call), {"properties": {**default, **own}}, who=call.who)
 
+    def _own(self, call: Call, credentials: Credentials) -> Credentials:
+        """Turn access by identity into the account's own key, for an account of this home.
+
+        With an identity the SDK would send a token, which Azure's storage clients refuse over HTTP.
+        """
+        if credentials.kind != "None":
+            return credentials
+        if self._documents.find(_secret_id(call)) is not None:
+            self._documents.delete(_secret_id(call), who=call.who)
+        return OWN_KEY
+
     def _keep_secret(self, call: Call, credentials: Credentials) -> None:
-        if credentials.kind == "None":
-            return
         if credentials.secret is not None:
             sealed = {"properties": {"sealed": self._vault.seal(credentials.secret)}}
             self._documents.put(_secret_id(call), sealed, who=call.who)
             return
         # The SDK sends a datastore that it got without the secret, which get does not show.
         old = self._documents.find(_id(call))
-        if old is None or old.properties["credentials"]["credentialsType"] != credentials.kind:
+        kept = old is not None and old.properties["credentials"]["credentialsType"] == credentials.kind
+        if not kept and credentials.kind != "None" and credentials is not OWN_KEY:
             raise InvalidField(
                 f"Credentials of type {credentials.kind!r} need a secret. Give it, or leave the credentials "
                 "out for access by identity.",
                 target="properties.credentials.secrets",
             )
 
-    def _make_container(self, call: Call, properties: Body) -> None:
-        """Make the container when the account is ours; one on Azure is not looked at before it is used."""
-        account = properties["accountName"]
-        if self._state.datastores.is_ours(call.workspace, account):
-            container = check_container(properties[CONTAINER_FIELDS[properties["datastoreType"]]])
-            self._state.home.container(account, container).mkdir(parents=True, exist_ok=True)
+    def _make_container(self, properties: Body) -> None:
+        container = check_container(properties[CONTAINER_FIELDS[properties["datastoreType"]]])
+        folder = self._state.home.container(properties["accountName"], container)
+        folder.mkdir(parents=True, exist_ok=True)
 
 
 def _checked(given: Mapping[str, Any]) -> Body:
