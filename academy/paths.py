@@ -170,6 +170,11 @@ class JobFolder:
         return self.root / "wd"
 
     @property
+    def environment(self) -> Path:
+        """A thin environment over the shared one: what the job installs itself lands there."""
+        return self.root / "env"
+
+    @property
     def inputs(self) -> Path:
         return self.root / "inputs"
 

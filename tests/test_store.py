@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, create_engine, inspect, text
 
 from academy.errors import Conflict, InvalidField, NotFound, ServiceUnavailable
 from academy.store.audit import AuditLog
-from academy.store.database import open_database
+from academy.store.database import HEAD, open_database, upgrade
 from academy.store.documents import Documents, ListView
 from academy.store.ids import ResourceId, Workspace, type_of
+from academy.store.tables import revisions
 from academy.store.versions import Versions
 
 WORKSPACE = Workspace("s", "r", "w")
@@ -273,6 +274,27 @@ def test_audit_tells_who_did_what_in_order(versions: Versions, engine: Engine) -
     below = AuditLog(engine).read(resource_prefix=f"{IRIS}/versions".upper())
     assert [row.action for row in below] == ["create", "update", "delete"]
     assert [row.sequence for row in below] == sorted(row.sequence for row in below)
+
+
+def test_migrations_lead_to_the_tables_that_a_new_database_has(tmp_path: Path) -> None:
+    def shape(engine: Engine) -> Any:
+        found = inspect(engine)
+        return {
+            name: (
+                sorted((c["name"], str(c["type"]), c["nullable"]) for c in found.get_columns(name)),
+                sorted((i["name"] or "", tuple(i["column_names"])) for i in found.get_indexes(name)),
+            )
+            for name in found.get_table_names()
+        }
+
+    new = open_database(f"sqlite:///{tmp_path / 'new.db'}")
+    migrated = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    upgrade(migrated)
+    assert shape(migrated) == shape(new)
+    with migrated.connect() as connection:
+        assert connection.execute(revisions.select()).scalar_one() == HEAD
+    for engine in (new, migrated):
+        engine.dispose()
 
 
 def _write_until_killed(path: str, count: Any) -> None:

@@ -84,7 +84,8 @@ class _Computes:
     def set_state(self, verb: str, new: str, call: Call) -> Response:
         self._documents.update(_id(call), lambda old: in_state(old, new), who=call.who, action=verb)
         self._state.jobs.wake()
-        return Response(status_code=200)
+        # The SDK takes 202 alone, and looks at Location until it answers 200.
+        return Response(status_code=202, headers={"Location": f"{self._state.address()}{_id(call)}"})
 
     def list_nodes(self, call: Call) -> Response:
         """Name the nodes that are at work: on this machine, one for each running job."""

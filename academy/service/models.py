@@ -26,7 +26,7 @@ def described_model(state: ServiceState, call: Call, properties: Body) -> Body:
         When an ``mlflow_model`` has no MLmodel file.
     """
     uri = str(properties["modelUri"])
-    described = {"modelType": "custom_model", **properties}
+    described = {"modelType": "custom_model", "flavors": {}, **properties}
     target = parse(uri)
     if isinstance(target, JobOutputUri):
         described.setdefault("jobName", target.job)

@@ -95,18 +95,16 @@ def up(home: Home, *, port: int | None = None, timeout_s: float = START_TIMEOUT_
     deadline = time.monotonic() + timeout_s
     read_end, write_end = os.pipe()
     with open(read_end, "rb", buffering=0) as ready:
-        process = _spawn(home, port, write_end)
+        _spawn(home, port, write_end)
         os.close(write_end)
         report = _await_report(ready, deadline)
     if report is None:
-        process.kill()
-        process.wait()
         raise ServiceUnavailable(
-            f"The service did not answer within {timeout_s:.0f} seconds. Its log is {home.log_file}:\n"
+            f"The service did not answer within {timeout_s:.0f} seconds; it may still come up. "
+            f"Its log is {home.log_file}:\n"
             + _last_lines(home.log_file)
         )
     if "error" in report:
-        process.wait()
         if report["code"] == "ServiceRuns":
             running = _running(home, port, timeout_s)
             if running is not None:
@@ -181,21 +179,21 @@ def _running(home: Home, port: int | None, timeout_s: float) -> ServiceInfo | No
     return now.info
 
 
-def _spawn(home: Home, port: int | None, report_fd: int) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "academy.service", "--home", str(home.root)]
+def _spawn(home: Home, port: int | None, report_fd: int) -> None:
+    command = [sys.executable, "-m", "academy.service", "--detach", "--home", str(home.root)]
     command += ["--report-fd", str(report_fd)]
     if port is not None:
         command += ["--port", str(port)]
     with home.log_file.open("ab") as log:
-        # A session of its own: closing the terminal or restarting the kernel does not end it.
-        return subprocess.Popen(
+        # Returns at once: the process that is started here only forks the service off.
+        subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             pass_fds=[report_fd],
-            start_new_session=True,
             cwd=home.root,
+            check=True,
         )
 
 
@@ -233,7 +231,7 @@ def _locked(home: Home) -> bool:
         with home.lock_file.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     except BlockingIOError:
         return True

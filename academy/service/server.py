@@ -15,7 +15,7 @@ from dataclasses import asdict
 import uvicorn
 
 from academy import __version__
-from academy.blobs.files import BlobStore
+from academy.blobs.store import BlobStore
 from academy.datasets.datastores import Datastores
 from academy.datasets.locate import Locator
 from academy.endpoints.online import OnlineEngine
@@ -100,7 +100,7 @@ def compose(home: Home, signer: Signer, address: str) -> ServiceState:
     versions = Versions(documents)
     datastores = Datastores(home, documents)
     locator = Locator(home, documents, versions, datastores)
-    tracking = Tracking(home, versions, datastores)
+    tracking = Tracking(home, locator, default_workspace=DEFAULT_WORKSPACE)
     state = ServiceState(
         home=home,
         signer=signer,

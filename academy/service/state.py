@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from academy.blobs.files import BlobStore
+from academy.blobs.store import BlobStore
 from academy.datasets.datastores import Datastores
 from academy.datasets.locate import Locator
 from academy.endpoints.online import OnlineEngine

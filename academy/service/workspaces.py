@@ -109,7 +109,7 @@ def routes(state: ServiceState) -> list[BaseRoute]:
         arm_route(subscription, {"GET": list_subscription}),
         arm_route(group, {"GET": _show_group}),
         arm_route(deployment, {"PUT": lambda call: _deploy(state, call), "GET": _show_deployment}),
-        arm_route(deployment + "/operations", {"GET": lambda call: listed([])}),
+        arm_route(f"{group}/deployments/{{deployment}}/operations", {"GET": lambda call: listed([])}),
     ]
 
 

@@ -6,15 +6,17 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 
 from academy.errors import ServiceUnavailable, StorageFull
+from academy.store.tables import metadata, revisions
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+
+# The newest migration: what `tables.py` describes.
+HEAD = "0001"
 
 
 def open_database(url: str) -> Engine:
@@ -73,6 +75,22 @@ def _reads_only(connection: Connection) -> bool:
 
 
 def _migrate(engine: Engine) -> None:
+    """Make the tables of a new database at once; bring those of an older one up to date, step by step."""
+    with engine.begin() as connection:
+        if not inspect(connection).has_table(revisions.name):
+            metadata.create_all(connection)
+            connection.execute(revisions.insert().values(version_num=HEAD))
+        found = connection.execute(revisions.select()).scalar_one()
+    if found != HEAD:
+        upgrade(engine)
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the migrations that a database has not seen."""
+    # Half a second to import, and rarely needed.
+    from alembic import command
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     with engine.connect() as connection:

@@ -43,3 +43,10 @@ audit = Table(
     Column("revision", Integer, nullable=True),
     Index("audit_by_resource", "resource", "sequence"),
 )
+
+# Alembic's own table. MLflow keeps one of the usual name; this one lets both live in one database.
+revisions = Table(
+    "academy_alembic_version",
+    metadata,
+    Column("version_num", String(32), primary_key=True),
+)

@@ -2,13 +2,12 @@
 
 from alembic import context
 
-from academy.store.tables import metadata
+from academy.store.tables import metadata, revisions
 
-# MLflow keeps a table alembic_version of its own; ours has another name so that both fit in one database.
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    version_table="academy_alembic_version",
+    version_table=revisions.name,
     render_as_batch=True,
 )
 with context.begin_transaction():
