@@ -7,16 +7,13 @@ out as on Azure: a run's artifacts are ``azureml/ExperimentRun/dcid.RUN/``.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from academy.datasets.datastores import ARTIFACT_CONTAINER, account_name, run_prefix
@@ -74,6 +71,29 @@ def relative_path(uri: str) -> str | None:
     return unquote(parts.path).lstrip("/") if parts.scheme == SCHEME else None
 
 
+class Upload:
+    """A file that is being written beside its place; ``finish`` or ``abandon`` ends it."""
+
+    def __init__(self, target: Path, beside: Path) -> None:
+        self._target = target
+        self._beside = beside
+        self._file = beside.open("xb")
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Add to the end."""
+        self._file.writelines(chunks)
+
+    def finish(self) -> None:
+        """Put the file in its place, replacing what is there."""
+        self._file.close()
+        _put_in_place(self._beside, self._target)
+
+    def abandon(self) -> None:
+        """Leave everything as it was; it is no error after ``finish``."""
+        self._file.close()
+        self._beside.unlink(missing_ok=True)
+
+
 class Artifacts:
     """The files of one workspace's runs and models, by paths relative to its storage account."""
 
@@ -116,25 +136,11 @@ class Artifacts:
             entries = [Entry(item.name, None if item.is_dir() else item.stat().st_size) for item in found]
         return sorted(entries, key=lambda entry: entry.name)
 
-    @contextlib.contextmanager
-    def replacing(self, relative: str) -> Iterator[BinaryIO]:
-        """Yield a file to write; at the end it takes its place at ``relative`` whole, or not at all."""
+    def upload(self, relative: str) -> Upload:
+        """Begin to write a file, which takes its place at ``relative`` whole or not at all."""
         target = self._writable(relative)
         self._staging.mkdir(parents=True, exist_ok=True)
-        descriptor, beside = tempfile.mkstemp(dir=self._staging, prefix="artifact.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), 0o644)
-                yield file
-            _make_room(target)
-            os.replace(beside, target)
-        except IsADirectoryError as error:
-            os.unlink(beside)
-            raise Conflict(f"{relative!r} is a folder; a file cannot take its place.") from error
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside)
-            raise
+        return Upload(target, self._staging / f"artifact.{uuid.uuid4().hex}")
 
     def delete(self, relative: str) -> None:
         """Delete a file or a folder; it is no error when there is none."""
@@ -163,12 +169,14 @@ class Artifacts:
         self._staging.mkdir(parents=True, exist_ok=True)
         beside = self._staging / f"link.{uuid.uuid4().hex}"
         try:
-            os.link(path, beside)
-        except OSError:  # a file system without hard links, or too many of them
-            shutil.copyfile(path, beside)
-        _make_room(place)
-        os.replace(beside, place)
-        beside.unlink(missing_ok=True)  # renaming over a link of the same file leaves both names
+            try:
+                os.link(path, beside)
+            except OSError:  # a file system without hard links, or too many of them
+                shutil.copyfile(path, beside)
+            _put_in_place(beside, place)
+        finally:
+            # Renaming a link over another link of the same file leaves both names.
+            beside.unlink(missing_ok=True)
 
     def _writable(self, relative: str) -> Path:
         parts = PurePosixPath(relative.strip("/")).parts
@@ -180,8 +188,13 @@ class Artifacts:
         return self.path(relative)
 
 
-def _make_room(target: Path) -> None:
+def _put_in_place(beside: Path, target: Path) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(beside, target)
     except (FileExistsError, NotADirectoryError) as error:
-        raise Conflict(f"{target.name!r} cannot be put below a file: one of its folders is one.") from error
+        raise Conflict(
+            f"{target.name!r} cannot be put below {target.parent.name!r}: that is a file."
+        ) from error
+    except IsADirectoryError as error:
+        raise Conflict(f"{target.name!r} is a folder; a file cannot take its place.") from error

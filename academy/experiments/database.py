@@ -24,6 +24,7 @@ from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from academy.errors import ServiceUnavailable
+from academy.experiments import mlflow_settings
 from academy.experiments.session import Session, reading
 from academy.experiments.writer import Writer
 from academy.paths import Home, tracking_template
@@ -74,9 +75,13 @@ class TrackingDatabases:
         self._opened: dict[str, TrackingDatabase] = {}
         self._lock = threading.Lock()
 
+    def find(self, workspace: Workspace) -> TrackingDatabase | None:
+        """Return the workspace's database when it is open."""
+        return self._opened.get(workspace.key)
+
     def open(self, workspace: Workspace) -> TrackingDatabase:
         """Return the workspace's database; the first time, this may wait for MLflow's migrations."""
-        found = self._opened.get(workspace.key)
+        found = self.find(workspace)
         if found is not None:
             return found
         with self._lock:
@@ -148,4 +153,5 @@ def _revision(file: Path) -> str:
 
 def _migrations() -> ModuleType:
     # By name and late: it imports MLflow, which takes seconds and is needed once a machine.
+    mlflow_settings.apply()
     return importlib.import_module("academy.experiments.migrations")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import mlflow.store.db.utils as mlflow_db
@@ -15,16 +15,17 @@ import sqlalchemy
 from mlflow.entities import Experiment, LoggedModel, LoggedModelOutput, LoggedModelStatus, Run, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.abstract_store import AbstractStore
-from mlflow.store.tracking.dbmodels.models import SqlLoggedModel
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.name_utils import _generate_random_name
 from sqlalchemy.orm import sessionmaker
 
 from academy.experiments import runs
-from academy.experiments.artifacts import EXPERIMENTS_ROOT, logged_model_uri, relative_path, run_uri
+from academy.experiments.artifacts import EXPERIMENTS_ROOT, logged_model_uri, relative_path
 from academy.experiments.database import TrackingDatabase
+from academy.experiments.logged_models import show_in_run
+from academy.experiments.mlflow_errors import in_mlflow_terms
 from academy.experiments.runs import RUN_NAME_TAG, NewRun
-from academy.experiments.scope import CURRENT, Scope
+from academy.experiments.scope import CURRENT
 
 ManagedSessions = Callable[..., Any]
 
@@ -70,6 +71,7 @@ class WorkspaceTrackingStore(SqlAlchemyStore):  # type: ignore[misc]
             )
         return str(super().create_experiment(name, None, tags))
 
+    @in_mlflow_terms
     def create_run(
         self,
         experiment_id: str,
@@ -122,36 +124,20 @@ class WorkspaceTrackingStore(SqlAlchemyStore):  # type: ignore[misc]
             record.artifact_location = logged_model_uri(made.model_id, made.name)
             return record.to_mlflow_entity()
 
+    @in_mlflow_terms
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
-        """Mark the model as whole, once its run's artifacts show it under its name.
+        """Mark the model as whole, and show it under its name among its run's artifacts.
 
-        MLflow 2 put a model among its run's artifacts, and ``azureml://jobs/…/paths/NAME`` is there.
+        MLflow 2 logs models there, and ``azureml://jobs/…/paths/NAME`` leads there. Killed in between,
+        the client gets no answer; doing it again shows the model then.
         """
-        if status == LoggedModelStatus.READY:
-            model = self.get_logged_model(model_id)
-            if model.source_run_id:
-                self._show_in_run(CURRENT.get(), model)
-        return super().finalize_logged_model(model_id, status)
+        model = super().finalize_logged_model(model_id, status)
+        if status == LoggedModelStatus.READY and model.source_run_id:
+            self._link_to_run(model)
+            show_in_run(CURRENT.get(), model.model_id, relative_path(model.artifact_location), model.name)
+        return model
 
-    def is_shown_in_run(self, model_id: str) -> str | None:
-        """Return the run that shows this model under its name: the last whole one of that name in the run."""
-        with self.ManagedSessionMaker() as session:
-            model = session.get(SqlLoggedModel, model_id)
-            if model is None or not model.source_run_id or model.status != LoggedModelStatus.READY.to_int():
-                return None
-            newest = (
-                session.query(SqlLoggedModel.model_id)
-                .filter_by(source_run_id=model.source_run_id, name=model.name, status=model.status)
-                .order_by(SqlLoggedModel.creation_timestamp_ms.desc())
-                .first()
-            )
-            return str(model.source_run_id) if newest is not None and newest[0] == model_id else None
-
-    def _show_in_run(self, scope: Scope, model: LoggedModel) -> None:
-        source = relative_path(model.artifact_location)
-        target = relative_path(run_uri(model.source_run_id))
-        if source is not None:
-            scope.artifacts.mirror(source, f"{target}/{model.name}")
+    def _link_to_run(self, model: LoggedModel) -> None:
         known = {output.model_id for output in self.get_run(model.source_run_id).outputs.model_outputs}
         if model.model_id not in known:
             self.log_outputs(model.source_run_id, [LoggedModelOutput(model.model_id, step=0)])
@@ -180,8 +166,3 @@ class WorkspaceTrackingStore(SqlAlchemyStore):  # type: ignore[misc]
 
     def _forget(self, database: TrackingDatabase) -> None:
         self._opened.pop(database)[0].dispose()
-
-
-def tags_of(tags: list[Any] | None) -> Mapping[str, str]:
-    """Return MLflow's list of tags as a mapping."""
-    return {tag.key: tag.value for tag in tags or []}

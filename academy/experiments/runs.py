@@ -36,7 +36,8 @@ _INSERT_EXPERIMENT = (
 _INSERT_RUN = (
     "INSERT INTO runs (run_uuid, name, source_type, source_name, entry_point_name, user_id, status,"
     " start_time, source_version, lifecycle_stage, artifact_uri, experiment_id)"
-    " VALUES (:id, :name, 'UNKNOWN', '', '', :user, 'RUNNING', :start, '', 'active', :uri, :experiment) ON CONFLICT DO NOTHING"
+    " VALUES (:id, :name, 'UNKNOWN', '', '', :user, 'RUNNING', :start, '', 'active', :uri, :experiment)"
+    " ON CONFLICT DO NOTHING"
 )
 _FIND_RUN = (
     "SELECT r.run_uuid, r.name, e.name, r.experiment_id, r.status, r.start_time, r.end_time,"
@@ -54,6 +55,13 @@ _RUN_FACTS = (
     "ended_ms",
     "lifecycle",
     "artifact_uri",
+)
+# A status of 2 is MLflow's LoggedModelStatus.READY.
+_SHOWN_BY = (
+    "SELECT m.source_run_id FROM logged_models m WHERE m.model_id = :model AND m.status = 2"
+    " AND m.source_run_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM logged_models n"
+    " WHERE n.source_run_id = m.source_run_id AND n.name = m.name AND n.status = 2"
+    " AND n.creation_timestamp_ms > m.creation_timestamp_ms)"
 )
 _END_RUN = "UPDATE runs SET status = :status, end_time = :end WHERE run_uuid = :run"
 
@@ -184,6 +192,12 @@ def latest_metrics(session: Session, run_id: str) -> dict[str, float]:
     query = 'SELECT "key", value, is_nan FROM latest_metrics WHERE run_uuid = :run'
     found = session.rows(query, {"run": run_id})
     return {key: float("nan") if is_nan else value for key, value, is_nan in found}
+
+
+def run_that_shows(session: Session, model_id: str) -> str | None:
+    """Return the run whose artifacts show an MLflow 3 model: that of the newest whole one of its name."""
+    found = session.row(_SHOWN_BY, {"model": model_id})
+    return None if found is None else str(found[0])
 
 
 def no_run(run_id: str) -> NotFound:

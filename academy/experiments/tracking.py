@@ -67,23 +67,33 @@ class Tracking:
         return f"{address}{_PREFIX}{workspace.id}"
 
     def addressed(self, path: str) -> tuple[Workspace, str]:
-        """Return whose runs a path below ``/mlflow`` is about, and what is left of the path.
+        """Return whose runs a path below ``/mlflow`` is about, and what is left of the path."""
+        match = _WORKSPACE_PATH.match(path)
+        if match is None:
+            return self._default, path
+        workspace = Workspace(match["subscription"], match["resource_group"], match["name"])
+        return workspace, path[match.end() :]
+
+    def opened(self, workspace: Workspace, who: str) -> Scope | None:
+        """Return what a request works with, or None when that has to be opened first."""
+        database = self._databases.find(workspace)
+        if database is None:
+            return None
+        return Scope(workspace, who, database, Artifacts(self._home, workspace), self._locator)
+
+    def scope(self, workspace: Workspace, who: str) -> Scope:
+        """Return what a request on the workspace works with; this may wait for MLflow's migrations.
 
         Raises
         ------
         NotFound
             When there is no such workspace.
         """
-        match = _WORKSPACE_PATH.match(path)
-        if match is None:
-            return self._default, path
-        workspace = Workspace(match["subscription"], match["resource_group"], match["name"])
         if self._locator.versions.documents.find(workspace.id) is None:
-            raise NotFound(f"There is no workspace {workspace.id}. Its tracking URI comes from ml_client.")
-        return workspace, path[match.end() :]
-
-    def scope(self, workspace: Workspace, who: str) -> Scope:
-        """Return what a request on the workspace works with."""
+            raise NotFound(
+                f"There is no workspace {workspace.id}. ml_client.workspaces.get(NAME).mlflow_tracking_uri "
+                "gives the tracking URI of one that exists."
+            )
         database = self._databases.open(workspace)
         return Scope(workspace, who, database, Artifacts(self._home, workspace), self._locator)
 

@@ -1,0 +1,46 @@
+"""MLflow's own server inside this process, with our stores behind its handlers.
+
+Only what tracking needs is there: not MLflow's assistant, AI gateway, jobs and webhooks, which start
+processes or call out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI
+from mlflow.server import app as flask_app
+from mlflow.server import handlers
+from mlflow.server.otel_api import otel_router
+from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
+
+from academy.experiments.mlflow_files import WorkspaceArtifactRepository
+from academy.experiments.mlflow_registry import WorkspaceModelRegistry
+from academy.experiments.mlflow_settings import ARTIFACT_SCHEME
+from academy.experiments.mlflow_tracking import WorkspaceTrackingStore
+
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """MLflow's two applications: ``wsgi`` is its API and page, ``traces`` takes OpenTelemetry spans."""
+
+    wsgi: Wsgi
+    traces: FastAPI
+    store: WorkspaceTrackingStore
+
+
+def load() -> MlflowServer:
+    """Put our stores behind MLflow's handlers. There is one such server a process, for all workspaces."""
+    store = WorkspaceTrackingStore()
+    _artifact_repository_registry.register(ARTIFACT_SCHEME, WorkspaceArtifactRepository)
+    # The two globals in which MLflow's handlers keep their stores. Its public way, a plug-in's entry
+    # point, would be loaded by every MLflow client in an environment that has Academy.
+    handlers._tracking_store = store
+    handlers._model_registry_store = WorkspaceModelRegistry(store)
+    traces = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    traces.include_router(otel_router)
+    return MlflowServer(flask_app, traces, store)

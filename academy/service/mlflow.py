@@ -1,0 +1,181 @@
+"""``/mlflow``: tracking, registry and MLflow's page, for MLflow 2 and 3 clients.
+
+``/mlflow/v1.0/subscriptions/…/workspaces/W`` is a workspace's tracking URI; plain ``/mlflow`` is the
+default workspace's. What a training loop calls is answered here; all else by MLflow's own server,
+which loads in the background, because that takes seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import re
+import threading
+from concurrent.futures import Future
+from typing import Any
+
+import anyio
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount
+from starlette.types import Message, Receive, Scope, Send
+
+from academy.errors import AcademyError, Unsupported
+from academy.experiments import fast, mlflow_settings
+from academy.experiments.scope import CURRENT
+from academy.experiments.scope import Scope as Work
+from academy.experiments.tracking import Tracking
+from academy.service.mlflow_artifacts import transfer, upload_to_run
+from academy.service.state import ServiceState
+from academy.service.wsgi import call_wsgi
+
+logger = logging.getLogger(__name__)
+
+_API = r"/(?:ajax-)?api/2\.0"
+_FAST = re.compile(rf"{_API}/mlflow/runs/(log-metric|log-parameter|log-batch|set-tag)")
+_ARTIFACTS = re.compile(rf"{_API}/mlflow-artifacts/artifacts(?:/(.*))?")
+_PAGE_UPLOAD = re.compile(rf"{_API}/mlflow/upload-artifact")
+_TRACES = re.compile(r"/v1/traces")
+
+# Parts of MLflow's server that would start processes or call other hosts.
+_ABSENT = re.compile(
+    r"/(?:ajax-)?api/\d\.0/mlflow/"
+    r"(?:webhooks|gateway|gateway-proxy|jobs|demo|workspaces|prompt-optimization|"
+    r"scorer/invoke|issues/invoke|genai/evaluate)(?:/|$)"
+)
+
+# MLflow's handlers wait for the database in threads of their own, so that they starve nobody else.
+_MLFLOW_THREADS = 16
+
+# MLflow's word for each status that an error of ours may have.
+_CODES = {
+    400: "INVALID_PARAMETER_VALUE",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    409: "RESOURCE_ALREADY_EXISTS",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
+
+
+def routes(state: ServiceState) -> list[BaseRoute]:
+    """Return everything under ``/mlflow``; MLflow's server begins to load now."""
+    return [Mount("/mlflow", app=mlflow_app(state.tracking))]
+
+
+def mlflow_app(tracking: Tracking) -> MlflowFace:
+    """Return the application to mount at ``/mlflow``, with MLflow's server loading behind it."""
+    server = ServerLoader()
+    server.start()
+    return MlflowFace(tracking, server)
+
+
+class ServerLoader:
+    """Imports MLflow's server in a thread, once; requests that need it wait for it."""
+
+    def __init__(self) -> None:
+        self._loaded: Future[Any] = Future()
+
+    def start(self) -> None:
+        """Begin to load."""
+        threading.Thread(target=self._load, name="mlflow-server-load", daemon=True).start()
+
+    async def wait(self) -> Any:
+        """Return the ``MlflowServer`` when it is there; raise what kept it from loading."""
+        return await asyncio.wrap_future(self._loaded)
+
+    def _load(self) -> None:
+        try:
+            mlflow_settings.apply()
+            # By name: importing MLflow takes seconds, which the service's start need not wait for.
+            module = importlib.import_module("academy.experiments.mlflow_server")
+            self._loaded.set_result(module.load())
+        except BaseException as error:
+            logger.exception("MLflow's server could not be loaded")
+            self._loaded.set_exception(error)
+
+
+class MlflowFace:
+    """The ASGI application: finds the workspace, then the part that answers."""
+
+    def __init__(self, tracking: Tracking, server: ServerLoader) -> None:
+        self._tracking = tracking
+        self._server = server
+        self._threads = anyio.CapacityLimiter(_MLFLOW_THREADS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._handle(Request(scope, receive), send)
+        except AcademyError as error:
+            body = {"error_code": _CODES.get(error.http_status, "INTERNAL_ERROR"), "message": error.message}
+            await JSONResponse(body, status_code=error.http_status)(scope, receive, send)
+
+    async def _handle(self, request: Request, send: Send) -> None:
+        scope, receive = request.scope, request.receive
+        workspace, path = self._tracking.addressed(scope["path"][len(scope.get("root_path", "")) :])
+        who = scope.get("state", {}).get("who", "")
+        work = self._tracking.opened(workspace, who)
+        if work is None:
+            work = await to_thread.run_sync(self._tracking.scope, workspace, who)
+        plain = _FAST.fullmatch(path) if request.method == "POST" else None
+        if plain is not None:
+            content = await request.body()
+            if not await _log(work, plain[1], content):
+                await self._forward(work, path, scope, _replayed(content), send)
+            else:
+                await Response(b"{}", media_type="application/json")(scope, receive, send)
+            return
+        answer = await _answer(work, path, request)
+        if answer is not None:
+            await answer(scope, receive, send)
+        else:
+            await self._forward(work, path, scope, receive, send)
+
+    async def _forward(self, work: Work, path: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have MLflow's own server answer."""
+        server = await self._server.wait()
+        inner = {**scope, "root_path": scope["path"].removesuffix(path)}
+        token = CURRENT.set(work)
+        try:
+            if _TRACES.fullmatch(path):
+                await server.traces(inner, receive, send)
+            else:
+                await call_wsgi(server.wsgi, inner, receive, send, limiter=self._threads)
+        finally:
+            CURRENT.reset(token)
+
+
+async def _log(work: Work, call: str, content: bytes) -> bool:
+    """Carry out a plain call of a training loop; return False when MLflow must judge it."""
+    try:
+        entries = fast.parse(call, content)
+        await asyncio.wrap_future(work.database.submit(lambda session: fast.write(session, entries)))
+    except fast.NotPlain:
+        return False
+    return True
+
+
+async def _answer(work: Work, path: str, request: Request) -> Response | None:
+    """Answer what is the service's own; None for what is MLflow's."""
+    if path == "" and request.method == "GET":
+        # The links of MLflow's page are relative to its folder.
+        return RedirectResponse(f"{request.scope['path']}/", status_code=307)
+    if _ABSENT.match(path):
+        raise Unsupported(f"{path} is a part of MLflow's server that Academy does not have.")
+    artifact = _ARTIFACTS.fullmatch(path)
+    if artifact is not None:
+        return await transfer(work, artifact[1] or "", request)
+    if _PAGE_UPLOAD.fullmatch(path) and request.method == "POST":
+        return await upload_to_run(work, request)
+    return None
+
+
+def _replayed(content: bytes) -> Receive:
+    """Return a ``receive`` that gives a body which was read already."""
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": content, "more_body": False}
+
+    return receive
