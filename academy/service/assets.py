@@ -12,20 +12,30 @@ from starlette.routing import BaseRoute
 
 from academy.blobs.sas import sas
 from academy.datasets.datastores import account_name
+from academy.environments import curated
 from academy.errors import InvalidField, Unsupported, choices
-from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listing, written
+from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listed, listing, written
 from academy.service.blob import blob_url
 from academy.service.models import described_model
 from academy.service.state import ServiceState
 from academy.service.workspaces import require_workspace
 from academy.store.documents import Body, Document, ListView, Page
+from academy.store.versions import version_id
 
 UPLOAD_S = 24 * 3600
+
+# Where a code asset keeps the hash of its content.
+_HASH = ("properties", "properties", "hash_sha256")
 
 # What every asset version may hold; the rest is each kind's own.
 _COMMON = frozenset(
     {"description", "tags", "properties", "isAnonymous", "isArchived", "provisioningState", "stage"}
 )
+
+
+def _versioned_spec(_state: ServiceState, call: Call, properties: Body) -> Body:
+    # The SDK sends a placeholder when it leaves the number to the service, and reads it back from here.
+    return {**properties, "componentSpec": {**properties["componentSpec"], "version": call.params["version"]}}
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,10 @@ class Kind:
     values: Mapping[str, frozenset[str]] | None = None
     # Completes the properties of a new version from what the service knows; raises when they cannot stand.
     complete: Callable[[ServiceState, Call, Body], Body] | None = None
+
+    def handlers(self, state: ServiceState) -> Assets:
+        """Return what answers for this kind."""
+        return CuratedToo(state, self) if self.collection == "environments" else Assets(state, self)
 
 
 KINDS = (
@@ -59,17 +73,17 @@ KINDS = (
         frozenset({"image", "condaFile", "build", "osType", "inferenceConfig", "environmentType"}),
         values={"osType": frozenset({"Linux"})},
     ),
-    Kind("components", frozenset({"componentSpec"}), ("componentSpec",)),
+    Kind("components", frozenset({"componentSpec"}), ("componentSpec",), complete=_versioned_spec),
     Kind("codes", frozenset({"codeUri"}), ("codeUri",)),
 )
 
 
 def routes(state: ServiceState) -> list[BaseRoute]:
     """Return the routes of every kind of asset."""
-    return [route for kind in KINDS for route in _Assets(state, kind).routes()]
+    return [route for kind in KINDS for route in kind.handlers(state).routes()]
 
 
-class _Assets:
+class Assets:
     """The handlers of one kind."""
 
     def __init__(self, state: ServiceState, kind: Kind) -> None:
@@ -131,8 +145,9 @@ class _Assets:
         def fetch(skip: int, top: int) -> Page:
             container = self._container(call)
             if wanted is not None:
-                every = self._versions.list(container, view=ListView.ALL).items
-                return Page([item for item in every if _content_hash(item) == wanted], None)
+                # The SDK makes up a name for each upload; what it asks is whether the content is there.
+                below = f"{call.workspace.child(self._kind.collection)}/"
+                return Page([*self._state.documents.among(below, "/versions", where={_HASH: wanted})], None)
             return self._versions.list(
                 container, view=call.view(), newest_first=newest_first, skip=skip, top=top
             )
@@ -187,7 +202,8 @@ class _Assets:
         )
 
     def _container(self, call: Call) -> str:
-        return call.workspace.child(self._kind.collection, call.params["name"])
+        # The SDK asks for the name of "azureml:iris@latest" with its prefix.
+        return call.workspace.child(self._kind.collection, call.params["name"].removeprefix("azureml:"))
 
     def _checked(self, properties: Mapping[str, Any]) -> Body:
         kind = self._kind
@@ -215,6 +231,62 @@ class _Assets:
         return given
 
 
-def _content_hash(code: Document) -> str | None:
-    found = (code.properties.get("properties") or {}).get("hash_sha256")
-    return str(found) if found else None
+class CuratedToo(Assets):
+    """Environments: the curated ones are there under every name that Azure knows them by."""
+
+    def list_containers(self, call: Call) -> Response:
+        require_workspace(self._state, call.workspace)
+        collection = call.workspace.child(self._kind.collection)
+
+        def fetch(skip: int, top: int) -> Page:
+            page = self._versions.containers(collection, view=call.view(), skip=skip, top=top)
+            last = page.next_skip is None and call.view() is not ListView.ARCHIVED_ONLY
+            curated_ones = [_curated_container(call, item.name) for item in curated.documents()]
+            return Page([*page.items, *curated_ones], None) if last else page
+
+        return listing(call, fetch)
+
+    def show_container(self, call: Call) -> Response:
+        if self._is_curated(call):
+            return answer(_curated_container(call, call.params["name"]))
+        return super().show_container(call)
+
+    def list_versions(self, call: Call) -> Response:
+        if self._is_curated(call):
+            return listed([_curated_version(call, "latest").arm()])
+        return super().list_versions(call)
+
+    def show(self, call: Call) -> Response:
+        if self._is_curated(call):
+            return answer(_curated_version(call, call.params["version"]))
+        return super().show(call)
+
+    def put(self, call: Call) -> Response:
+        if call.params["name"].lower().startswith(curated.PREFIX.lower()):
+            raise InvalidField(
+                f"The name {call.params['name']!r} is not valid: {curated.PREFIX!r} is for curated "
+                "environments. Choose another.",
+                target="name",
+            )
+        return super().put(call)
+
+    def _is_curated(self, call: Call) -> bool:
+        own = self._state.documents.find(self._container(call))
+        return own is None and curated.get(call.params["name"]) is not None
+
+
+def _curated_container(call: Call, name: str) -> Document:
+    version = curated.document(name, "latest").version
+    properties = {"isArchived": False, "latestVersion": version, "nextVersion": str(int(version) + 1)}
+    return _curated(call.workspace.child("environments", name), properties)
+
+
+def _curated_version(call: Call, reference: str) -> Document:
+    found = curated.document(call.params["name"], reference)
+    container = call.workspace.child("environments", call.params["name"])
+    return _curated(version_id(container, found.version), dict(found.properties))
+
+
+def _curated(id: str, properties: Body) -> Document:
+    by_microsoft = {"createdBy": "Microsoft", "createdByType": "Application"}
+    return Document(id, {"properties": properties, "systemData": by_microsoft}, False, 2, 0, 0.0, 0.0)

@@ -157,11 +157,18 @@ class Documents:
             ids = connection.execute(query.order_by(documents.c.sequence)).scalars()
             return [id.rsplit("/", 1)[1] for id in ids]
 
-    def among(self, prefix: str, collection_end: str) -> Sequence[Document]:
-        """Return the documents below ``prefix`` whose collection ends so, such as ``/workspaces``."""
+    def among(
+        self, prefix: str, collection_end: str, *, where: Mapping[tuple[str, ...], str] | None = None
+    ) -> Sequence[Document]:
+        """Return the documents below ``prefix`` whose collection ends so, such as ``/workspaces``.
+
+        ``where`` maps paths in the body, such as ``("properties", "status")``, to the text that is there.
+        """
         below = documents.c.collection.startswith(prefix.lower(), autoescape=True)
         ending = documents.c.collection.endswith(collection_end.lower(), autoescape=True)
         query = select(documents).where(below & ending).order_by(documents.c.sequence)
+        for path, value in (where or {}).items():
+            query = query.where(documents.c.body[path].as_string() == value)
         with self._reading.connect() as connection:
             return [_document(row) for row in connection.execute(query)]
 

@@ -77,7 +77,9 @@ class ResourceId:
                 f"/subscriptions/S/resourceGroups/R/providers/{PROVIDER}/workspaces/W/COLLECTION/NAME."
             )
         workspace = Workspace(match["subscription"], match["resource_group"], match["name"])
-        return cls(workspace, tuple((match["rest"] or "").strip("/").split("/")) if match["rest"] else ())
+        rest = (match["rest"] or "").strip("/")
+        # The SDK resolves "azureml:iris@latest" to an id whose name still has the prefix.
+        return cls(workspace, tuple(part.removeprefix("azureml:") for part in rest.split("/")) if rest else ())
 
     @property
     def id(self) -> str:
