@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from mlflow.entities.model_registry import (
     ModelVersion,
@@ -11,7 +12,11 @@ from mlflow.entities.model_registry import (
     RegisteredModelAlias,
     RegisteredModelTag,
 )
-from mlflow.entities.model_registry.model_version_stages import STAGE_NONE
+from mlflow.entities.model_registry.model_version_stages import ALL_STAGES, STAGE_NONE, get_canonical_stage
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.utils.search_utils import SearchUtils
 
 from academy.experiments import models
 from academy.experiments.scope import Scope
@@ -52,6 +57,28 @@ def registered_model(scope: Scope, model: Document, latest: Sequence[ModelVersio
         tags=[RegisteredModelTag(key, value) for key, value in _tags(model).items()],
         aliases=[RegisteredModelAlias(label, int(v)) for label, v in labels.items() if models.is_number(v)],
     )
+
+
+def latest_of(versions: Iterable[ModelVersion], stages: list[str] | None) -> list[ModelVersion]:
+    """Return the highest version of each stage."""
+    wanted = {get_canonical_stage(stage) for stage in (stages or ALL_STAGES)}
+    latest: dict[str, ModelVersion] = {}
+    for version in sorted(versions, key=lambda version: int(version.version)):
+        if version.current_stage in wanted:
+            latest[version.current_stage] = version
+    return list(latest.values())
+
+
+def page_of(items: list[Any], size: int | None, token: str | None) -> PagedList[Any]:
+    """Return the page of ``items`` that a search asks for."""
+    if not isinstance(size, int) or size < 1:
+        raise MlflowException(
+            f"Invalid value for max_results. It must be a positive integer, but got {size}",
+            INVALID_PARAMETER_VALUE,
+        )
+    start = SearchUtils.parse_start_offset_from_page_token(token)
+    following = SearchUtils.create_page_token(start + size) if start + size < len(items) else None
+    return PagedList(items[start : start + size], following)
 
 
 def _tags(document: Document) -> dict[str, str]:

@@ -5,12 +5,11 @@ Imported by MLflow's server alone: importing MLflow takes seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.entities.model_registry.model_version_stages import (
-    ALL_STAGES,
     DEFAULT_STAGES_FOR_GET_LATEST_VERSIONS,
     STAGE_ARCHIVED,
     get_canonical_stage,
@@ -26,7 +25,7 @@ from mlflow.protos.databricks_pb2 import (
 from mlflow.store.artifact.utils.models import _parse_model_uri
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.store.model_registry.abstract_store import AbstractStore
-from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils, SearchUtils
+from mlflow.utils.search_utils import SearchModelUtils, SearchModelVersionUtils
 from mlflow.utils.validation import (
     _REGISTERED_MODEL_ALIAS_LATEST,
     _validate_model_alias_name,
@@ -37,7 +36,7 @@ from mlflow.utils.validation import (
 )
 
 from academy.experiments import models
-from academy.experiments.mlflow_entities import registered_model, version_entity
+from academy.experiments.mlflow_entities import latest_of, page_of, registered_model, version_entity
 from academy.experiments.mlflow_errors import in_mlflow_terms
 from academy.experiments.mlflow_tracking import WorkspaceTrackingStore
 from academy.experiments.models import Source
@@ -113,7 +112,7 @@ class WorkspaceModelRegistry(AbstractStore):  # type: ignore[misc]
     ) -> PagedList[RegisteredModel]:
         every = [self._entity(document) for document in models.listed(CURRENT.get())]
         found = SearchModelUtils.filter(every, add_prompt_filter_string(filter_string, is_prompt=False))
-        return _page(SearchModelUtils.sort(found, order_by), max_results, page_token)
+        return page_of(SearchModelUtils.sort(found, order_by), max_results, page_token)
 
     @in_mlflow_terms
     def get_registered_model(self, name: str) -> RegisteredModel:
@@ -121,7 +120,7 @@ class WorkspaceModelRegistry(AbstractStore):  # type: ignore[misc]
 
     @in_mlflow_terms
     def get_latest_versions(self, name: str, stages: list[str] | None = None) -> list[ModelVersion]:
-        return _latest(self._versions(self._model(name).name), stages)
+        return latest_of(self._versions(self._model(name).name), stages)
 
     @in_mlflow_terms
     def set_registered_model_tag(self, name: str, tag: Any) -> None:
@@ -220,7 +219,7 @@ class WorkspaceModelRegistry(AbstractStore):  # type: ignore[misc]
             every, add_prompt_filter_string(filter_string, is_prompt=False)
         )
         ordered = SearchModelVersionUtils.sort(found, order_by or _VERSION_ORDER)
-        return _page(ordered, max_results, page_token)
+        return page_of(ordered, max_results, page_token)
 
     @in_mlflow_terms
     def set_model_version_tag(self, name: str, version: str, tag: Any) -> None:
@@ -298,7 +297,7 @@ class WorkspaceModelRegistry(AbstractStore):  # type: ignore[misc]
 
     def _entity(self, model: Document) -> RegisteredModel:
         every = self._versions(model.name)
-        return registered_model(CURRENT.get(), model, _latest(every, None))
+        return registered_model(CURRENT.get(), model, latest_of(every, None))
 
     def _change_model(self, name: str, change: Callable[[Body], Body]) -> RegisteredModel:
         scope = CURRENT.get()
@@ -318,23 +317,3 @@ def _refuse_prompt(tags: Any) -> None:
         raise MlflowException(
             "Prompts cannot be registered: Azure ML's registry holds models only.", FEATURE_DISABLED
         )
-
-
-def _latest(versions: Iterable[ModelVersion], stages: list[str] | None) -> list[ModelVersion]:
-    wanted = {get_canonical_stage(stage) for stage in (stages or ALL_STAGES)}
-    latest: dict[str, ModelVersion] = {}
-    for version in sorted(versions, key=lambda version: int(version.version)):
-        if version.current_stage in wanted:
-            latest[version.current_stage] = version
-    return list(latest.values())
-
-
-def _page(items: list[Any], size: int | None, token: str | None) -> PagedList[Any]:
-    if not isinstance(size, int) or size < 1:
-        raise MlflowException(
-            f"Invalid value for max_results. It must be a positive integer, but got {size}",
-            INVALID_PARAMETER_VALUE,
-        )
-    start = SearchUtils.parse_start_offset_from_page_token(token)
-    following = SearchUtils.create_page_token(start + size) if start + size < len(items) else None
-    return PagedList(items[start : start + size], following)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from collections.abc import Mapping
@@ -173,4 +174,11 @@ class Tracking:
             # Nothing that runs here calls out.
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
+            **{name: _without_proxy(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
         }
+
+
+def _without_proxy(hosts: str) -> str:
+    # Behind a company's proxy, a job's calls of this service would leave the machine.
+    missing = [host for host in ("127.0.0.1", "localhost") if host not in hosts.split(",")]
+    return ",".join([*filter(None, [hosts]), *missing])
