@@ -58,7 +58,12 @@ def start_upload(service: BlobService, name: str, size: int, first: bytes) -> ht
 
 def staged(root: Path) -> list[int]:
     """Return the sizes of the files that are being uploaded."""
-    return [path.stat().st_size for path in (root / "storage" / ACCOUNT / ".staging").glob("uploads/*")]
+    sizes = []
+    for path in (root / "storage" / ACCOUNT / ".staging").glob("uploads/*"):
+        # It may be gone by now: that is what some tests wait for.
+        with contextlib.suppress(FileNotFoundError):
+            sizes.append(path.stat().st_size)
+    return sizes
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
@@ -191,7 +196,7 @@ def test_disk_that_fills_up_during_an_append_keeps_the_blob_as_it_was(small_disk
 
 
 def test_large_upload_and_download_stay_out_of_memory(tmp_path: Path) -> None:
-    size = 200 * MIB
+    size = 100 * MIB
     with process(tmp_path) as (running, service), service.client() as client:
         blob = client.get_blob_client(CONTAINER, "a")
         blob.upload_blob(b"x", overwrite=True)
@@ -206,4 +211,4 @@ def test_large_upload_and_download_stay_out_of_memory(tmp_path: Path) -> None:
         for chunk in blob.download_blob().chunks():
             received += len(chunk)
         assert received == size
-        assert peak_mib(running.pid) - before < 60
+        assert peak_mib(running.pid) - before < 40

@@ -21,7 +21,15 @@ from weakref import WeakValueDictionary
 
 from academy.blobs.errors import BlobError
 from academy.blobs.names import BlobId
-from academy.blobs.staging import FileWriter, StagedFile, check_md5, check_space, copy_range, disk_errors
+from academy.blobs.staging import (
+    FileWriter,
+    StagedFile,
+    append_line,
+    check_space,
+    copy_range,
+    disk_errors,
+    is_older,
+)
 from academy.paths import Home
 
 # Azure's limits: https://learn.microsoft.com/rest/api/storageservices/put-block
@@ -96,8 +104,7 @@ class BlockStage:
         with self._lock:
             self._writers -= 1
             if keep:
-                with disk_errors(), open(self._index_file, "a", encoding="ascii") as index:
-                    index.write(json.dumps([block.id, block.offset, block.size]) + "\n")
+                append_line(self._index_file, json.dumps([block.id, block.offset, block.size]))
                 self._blocks[block.id] = block
 
     def resolve(self, wanted: Sequence[tuple[BlockSource, str]], committed: Committed) -> list[Piece]:
@@ -224,7 +231,7 @@ class BlockStages:
         """Drop stages whose last block came before ``older_than`` (Unix seconds)."""
         for folder in (self._home.blob_staging(account) / "blocks").glob("*/*"):
             data = folder / "data"
-            if not data.exists() or data.stat().st_mtime < older_than:
+            if is_older(data if data.exists() else folder, older_than):
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _folder(self, account: str, container: str) -> Path:
@@ -238,20 +245,16 @@ class BlockUpload:
         self._stage: BlockStage | None = stage
         self._block = block
         self._descriptor = descriptor
-        self._md5 = md5
-        self._writer = FileWriter(descriptor, block.offset, md5=md5 is not None)
-
-    @property
-    def writer(self) -> FileWriter:
-        return self._writer
+        self.writer = FileWriter(descriptor, block.offset, block.size, md5=md5)
 
     def copy_from(self, source: int, start: int) -> None:
-        """Fill the block from an open file."""
+        """Fill the block from an open file, and count it as uploaded."""
         copy_range(source, start, self._block.size, self._descriptor, self._block.offset)
+        self._end(keep=True)
 
     def commit(self) -> None:
         """Count the block as uploaded."""
-        check_md5(self._md5, self._writer)
+        self.writer.check()
         self._end(keep=True)
 
     def discard(self) -> None:

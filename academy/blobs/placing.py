@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from academy.blobs import listing
 from academy.blobs.errors import BlobError
 from academy.blobs.staging import StagedFile, copy_range
 
@@ -67,12 +66,13 @@ def remove_empty_parents(path: Path, root: Path) -> None:
 
 
 def _remove_empty_folders(folder: Path) -> None:
-    if listing.holds_blob(folder):
+    try:
+        for below, _, _ in os.walk(folder, topdown=False):
+            os.rmdir(below)
+    except OSError as error:
         raise BlobError(
             "ResourceTypeMismatch",
             f"There are blobs below {folder.name!r}, so it cannot be a blob itself. Names work as in an "
             "account with a hierarchical namespace: choose another.",
             target=folder.name,
-        )
-    for below, _, _ in os.walk(folder, topdown=False):
-        os.rmdir(below)
+        ) from error

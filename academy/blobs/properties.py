@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from academy.blobs.names import BlobId
+from academy.blobs.staging import is_older
 from academy.paths import Home, read_json, write_json
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
@@ -165,7 +166,7 @@ class PropertyFiles:
         root = self._home.container(account, container)
         for folder in self._home.blob_properties(account, container).glob("??/*"):
             for file in _files(folder):
-                if file.stat().st_mtime < older_than and not _describes(file, root):
+                if is_older(file, older_than) and not _describes(file, root):
                     file.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -51,17 +51,29 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
-class FileWriter:
-    """Write what arrives to one place of an open file, and digest it if asked."""
+def is_older(file: Path, moment: float) -> bool:
+    """Say whether a file was last written to before ``moment`` (Unix seconds); not if it is gone."""
+    try:
+        return file.stat().st_mtime < moment
+    except FileNotFoundError:
+        return False
 
-    def __init__(self, descriptor: int, offset: int = 0, *, md5: bool = False) -> None:
+
+class FileWriter:
+    """Write the ``size`` bytes that are announced to one place of an open file, and digest them if asked."""
+
+    def __init__(self, descriptor: int, offset: int, size: int, *, md5: bytes | None = None) -> None:
         self._descriptor = descriptor
         self._offset = offset
-        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._end = offset + size
+        self._expected_md5 = md5
+        self._md5 = None if md5 is None else hashlib.md5(usedforsecurity=False)
 
     def write(self, chunks: Sequence[bytes]) -> None:
         """Write ``chunks`` one after the other; large pieces are sent on their way to the disk at once."""
         start = self._offset
+        if start + sum(map(len, chunks)) > self._end:
+            raise self._wrong_size()
         for few in _batches(chunks):
             if self._md5:
                 for chunk in few:
@@ -73,9 +85,19 @@ class FileWriter:
             # end of a large upload then finds most of the work done.
             os.posix_fadvise(self._descriptor, start, self._offset - start, os.POSIX_FADV_DONTNEED)
 
-    @property
-    def md5(self) -> bytes | None:
-        return self._md5.digest() if self._md5 else None
+    def check(self) -> None:
+        """Refuse what arrived if it is not all, or not what its sender digested."""
+        if self._offset != self._end:
+            raise self._wrong_size()
+        if self._md5 and self._md5.digest() != self._expected_md5:
+            raise BlobError(
+                "Md5Mismatch",
+                "The MD5 of the bytes that arrived is not the Content-MD5 that was sent. Send them again.",
+                target="Content-MD5",
+            )
+
+    def _wrong_size(self) -> BlobError:
+        return BlobError("InvalidHeaderValue", "Content-Length is not the length of what was sent.")
 
 
 class StagedFile:
@@ -126,16 +148,6 @@ class StagedFile:
             self.descriptor = -1
 
 
-def check_md5(expected: bytes | None, writer: FileWriter) -> None:
-    """Refuse content that is not what its sender digested."""
-    if expected is not None and writer.md5 != expected:
-        raise BlobError(
-            "Md5Mismatch",
-            "The MD5 of the bytes that arrived is not the Content-MD5 that was sent. Send them again.",
-            target="Content-MD5",
-        )
-
-
 def copy_range(source: int, start: int, length: int, target: int, offset: int) -> None:
     """Copy ``length`` bytes between open files: inside the kernel, or sharing blocks, where it can."""
     with disk_errors():
@@ -157,6 +169,20 @@ def write_all(descriptor: int, chunks: Sequence[bytes], offset: int) -> int:
         while done < total:
             done += os.pwrite(descriptor, rest[done:], offset + done)
     return total
+
+
+def append_line(file: Path, line: str) -> None:
+    """Add a line to a file: all of it or, on a full disk, nothing."""
+    data = line.encode() + b"\n"
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        with disk_errors():
+            end = os.fstat(descriptor).st_size
+            if os.write(descriptor, data) < len(data):
+                os.ftruncate(descriptor, end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
 
 
 def _batches(chunks: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

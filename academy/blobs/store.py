@@ -22,7 +22,7 @@ from academy.blobs.lookup import Lookup
 from academy.blobs.names import BlobId
 from academy.blobs.placing import append_file, place_file, remove_empty_parents
 from academy.blobs.properties import Blob, BlobKind, ContentHeaders, Identity, Properties
-from academy.blobs.staging import FileWriter, StagedFile, check_md5, check_space, copy_range, disk_errors
+from academy.blobs.staging import FileWriter, StagedFile, check_space, copy_range, disk_errors, is_older
 from academy.paths import Home
 from academy.signing import Signer
 
@@ -97,7 +97,7 @@ class BlobStore(Lookup):
         """Start to write a blob of ``size`` bytes; refuse at once what cannot end well."""
         self._check(blob, new)
         check_space(self._home.account(blob.account), size)
-        return Upload(self, blob, StagedFile.create(self._staging(blob)), new)
+        return Upload(self, blob, size, new, StagedFile.create(self._staging(blob)))
 
     def place(self, blob: BlobId, staged: StagedFile, new: NewBlob, blocks: Sequence[Block] = ()) -> Blob:
         """Make ``staged`` the blob."""
@@ -158,7 +158,7 @@ class BlobStore(Lookup):
         upload = self.begin(blob, size, new)
         try:
             copy_range(source, 0, size, upload.staged.descriptor, 0)
-            return upload.commit()
+            return self.place(blob, upload.staged, new)
         finally:
             upload.discard()
 
@@ -168,7 +168,7 @@ class BlobStore(Lookup):
         """Start to write ``size`` bytes that are to be appended to a blob."""
         self.get(blob)
         check_space(self._home.account(blob.account), size)
-        return Upload(self, blob, StagedFile.create(self._staging(blob)), NewBlob(md5=md5))
+        return Upload(self, blob, size, NewBlob(md5=md5), StagedFile.create(self._staging(blob)))
 
     def append(self, blob: BlobId, staged: StagedFile, conditions: Conditions, limit: AppendLimit) -> Blob:
         """Put a staged file's bytes at the end of an append blob; all of them or none."""
@@ -212,12 +212,15 @@ class BlobStore(Lookup):
         self._stages.clear_container(account, container)
 
     def sweep(self) -> None:
-        """Drop what uploads left that never ended. Called when the service starts."""
+        """Drop what uploads left that never ended; requests may be at work meanwhile.
+
+        The service calls this when it starts.
+        """
         now = time.time()
         for account in self.containers.accounts():
             staging = self._home.blob_staging(account)
             for file in (staging / "uploads").glob("*"):
-                if file.stat().st_mtime < now - UPLOAD_LIFETIME_S:
+                if is_older(file, now - UPLOAD_LIFETIME_S):
                     file.unlink(missing_ok=True)
             shutil.rmtree(staging / "removed", ignore_errors=True)
             self._stages.sweep(account, now - BLOCK_LIFETIME_S)
@@ -256,17 +259,25 @@ class BlobStore(Lookup):
 class Upload:
     """A whole blob while it arrives."""
 
-    def __init__(self, store: BlobStore, blob: BlobId, staged: StagedFile, new: NewBlob) -> None:
+    def __init__(self, store: BlobStore, blob: BlobId, size: int, new: NewBlob, staged: StagedFile) -> None:
         self._store = store
         self._blob = blob
         self._new = new
         self.staged = staged
-        self.writer = FileWriter(staged.descriptor, md5=new.md5 is not None)
+        self.writer = FileWriter(staged.descriptor, 0, size, md5=new.md5)
 
     def commit(self) -> Blob:
         """Make what arrived the blob."""
-        check_md5(self._new.md5, self.writer)
+        self.writer.check()
         return self._store.place(self._blob, self.staged, self._new)
+
+    def commit_append(self, conditions: Conditions, limit: AppendLimit) -> Blob:
+        """Put what arrived at the end of the blob."""
+        self.writer.check()
+        try:
+            return self._store.append(self._blob, self.staged, conditions, limit)
+        finally:
+            self.discard()
 
     def discard(self) -> None:
         """Give up, unless it was committed."""

@@ -50,7 +50,6 @@ def put_block_from_url(store: BlobStore, call: BlobCall, grant: Grant) -> Respon
         upload = store.begin_block(call.blob, block_id(call), length)
         try:
             upload.copy_from(descriptor, start)
-            upload.commit()
         finally:
             upload.discard()
     return Response(status_code=201)

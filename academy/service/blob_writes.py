@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from xml.etree import ElementTree
 
+import anyio
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from academy.blobs.blocks import BlockSource
+from academy.blobs.blocks import BlockSource, BlockUpload
 from academy.blobs.errors import BlobError
 from academy.blobs.properties import Blob, BlobKind, Properties
-from academy.blobs.staging import check_md5
-from academy.blobs.store import AppendLimit, BlobStore, NewBlob
+from academy.blobs.store import AppendLimit, BlobStore, NewBlob, Upload
 from academy.errors import choices
 from academy.service import blob_answers as answers
 from academy.service.blob_access import Grant
@@ -38,29 +41,27 @@ async def put_blob(store: BlobStore, call: BlobCall, grant: Grant, body: Body) -
     properties = Properties(kind, call.content_headers(plain=True), call.metadata(), created_at=created_at)
     new = NewBlob(properties, call.conditions(), may_replace=grant.may_replace, md5=md5)
     upload = await run_in_threadpool(store.begin, call.blob, size, new)
-    try:
+    async with _discarded_on_error(upload):
         await body.write_to(upload.writer)
-        blob = await run_in_threadpool(upload.commit)
-    finally:
-        await run_in_threadpool(upload.discard)
-    return created(blob, md5)
+        return created(await run_in_threadpool(upload.commit), md5)
 
 
 async def put_block(store: BlobStore, call: BlobCall, _grant: Grant, body: Body) -> Response:
     """Keep one block of a blob until its block list comes."""
     size, md5 = call.content_length(), call.content_md5()
     upload = await run_in_threadpool(store.begin_block, call.blob, block_id(call), size, md5)
-    try:
+    async with _discarded_on_error(upload):
         await body.write_to(upload.writer)
         await run_in_threadpool(upload.commit)
-    finally:
-        await run_in_threadpool(upload.discard)
-    return Response(status_code=201, headers=_md5_header(md5))
+        return Response(status_code=201, headers=_md5_header(md5))
 
 
 async def put_block_list(store: BlobStore, call: BlobCall, grant: Grant, body: Body) -> Response:
     """Make a blob of its blocks."""
-    wanted = _block_list(await body.read(_MAX_BLOCK_LIST))
+    content, md5 = await body.read(_MAX_BLOCK_LIST), call.content_md5()
+    if md5 is not None and hashlib.md5(content, usedforsecurity=False).digest() != md5:
+        raise BlobError("Md5Mismatch", "The block list that arrived is not the one that was sent.")
+    wanted = _block_list(content)
     properties = Properties(content=call.content_headers(plain=False), metadata=call.metadata())
     new = NewBlob(properties, call.conditions(), may_replace=grant.may_replace)
     return created(await run_in_threadpool(store.commit_blocks, call.blob, wanted, new))
@@ -73,12 +74,9 @@ async def append_block(store: BlobStore, call: BlobCall, _grant: Grant, body: Bo
         raise BlobError("RequestBodyTooLarge", f"A block of {size:,} bytes; 100 MiB is the most.")
     limit = AppendLimit(call.number("blob-condition-appendpos"), call.number("blob-condition-maxsize"))
     upload = await run_in_threadpool(store.begin_append, call.blob, size, md5)
-    try:
+    async with _discarded_on_error(upload):
         await body.write_to(upload.writer)
-        check_md5(md5, upload.writer)
-        blob = await run_in_threadpool(store.append, call.blob, upload.staged, call.conditions(), limit)
-    finally:
-        await run_in_threadpool(upload.discard)
+        blob = await run_in_threadpool(upload.commit_append, call.conditions(), limit)
     answer = created(blob, md5)
     answer.headers["x-ms-blob-append-offset"] = str(blob.size - size)
     answer.headers["x-ms-blob-committed-block-count"] = str(blob.properties.appended_blocks)
@@ -117,6 +115,17 @@ def block_id(call: BlobCall) -> str:
     if "blockid" not in call.query:
         raise BlobError("MissingRequiredQueryParameter", "Put Block needs 'blockid'.", target="blockid")
     return call.query["blockid"]
+
+
+@asynccontextmanager
+async def _discarded_on_error(upload: Upload | BlockUpload) -> AsyncIterator[None]:
+    try:
+        yield
+    except BaseException:
+        # Also when the request is cancelled, as at the service's end.
+        with anyio.CancelScope(shield=True):
+            await run_in_threadpool(upload.discard)
+        raise
 
 
 def _kind(call: BlobCall) -> BlobKind:
