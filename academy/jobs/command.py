@@ -31,7 +31,7 @@ _OWN_SERVICES = frozenset({"Studio", "Tracking"})
 
 _RESOURCE_FIELDS = frozenset({"instanceCount", "instanceType", "shmSize", "properties"})
 _DEFAULT_SHM_SIZE = "2g"
-_LOCAL = "local"
+_LOCAL = "IsLocal"
 
 _DURATION = re.compile(
     r"P(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"

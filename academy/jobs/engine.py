@@ -43,7 +43,7 @@ logger = logging.getLogger(__name__)
 # Whom the audit log names for what the engine does by itself.
 ENGINE = "academy"
 
-_FEWEST_SLOTS = 2
+_FEWEST_SLOTS = 4
 _SETTLERS = 4
 
 

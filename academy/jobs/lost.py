@@ -58,5 +58,5 @@ def unstarted(folder: JobFolder, status: JobStatus, error: JobError | None, *, a
 def clean(folder: JobFolder) -> None:
     """Delete what only the running job needed: its copies of code and inputs."""
     inputs.discard(folder.inputs)
-    trees.remove(folder.work)
-    trees.remove(folder.outputs)
+    for place in (folder.work, folder.outputs, folder.environment):
+        trees.remove(place)

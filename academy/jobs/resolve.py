@@ -56,7 +56,9 @@ class Resolver:
             job_id=workspace.child("jobs", name),
             name=name,
             command=spec.command,
-            environment=resolve_environment(self.versions, workspace, spec.environment_id),
+            environment=resolve_environment(
+                self.versions, workspace, spec.environment_id, find_context=self._context
+            ),
             artifacts=self.artifacts(workspace, name),
             code=self._code(workspace, spec.code_id),
             inputs=inputs,
@@ -90,6 +92,9 @@ class Resolver:
         location = self.locator.artifacts(workspace, name)
         assert location.path is not None
         return ArtifactFolder(location.path)
+
+    def _context(self, workspace: Workspace, uri: str) -> Path | None:
+        return self.locator.locate(workspace, uri).path
 
     def _code(self, workspace: Workspace, code_id: str | None) -> Path | None:
         if not code_id:

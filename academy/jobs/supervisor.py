@@ -7,6 +7,7 @@ record. It outlives the service, and the service may be killed at any moment of 
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -129,6 +130,8 @@ class Supervisor:
         built = build(plan.environment, log=self._build_line)
         if built.note:
             self._warn(built.note)
+        if _may_install(plan):
+            built = built.private(folder.environment)
         values = Values(
             inputs={item.name: self._input(item) for item in plan.inputs},
             outputs={item.name: Value(outputs.prepare(item, folder.outputs), True) for item in plan.outputs},
@@ -222,6 +225,11 @@ class Supervisor:
 
     def _build_line(self, text: str) -> None:
         self._build_log.write(text)
+
+
+def _may_install(plan: CommandPlan) -> bool:
+    """Say whether the job could install packages; else it needs no environment of its own for them."""
+    return bool(plan.code or plan.inputs or re.search("pip|install", plan.command))
 
 
 class _Log:
