@@ -12,6 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 from azure.ai.ml._artifacts._blob_storage_helper import BlobStorageClient
 from azure.core import MatchConditions
@@ -69,6 +71,11 @@ def stored_files(blobs: BlobStore) -> list[Path]:
     """Return every file under the account that is not properties: blobs and what uploads left."""
     root = blobs.containers.account_folder(ACCOUNT)
     return [path for path in root.rglob("*") if path.is_file() and ".properties" not in path.parts]
+
+
+def open_files() -> list[str]:
+    """Return the paths of the files that this process, and so the service in it, has open."""
+    return [file.path for file in psutil.Process().open_files()]
 
 
 def test_blob_is_a_plain_file_in_the_containers_folder(container: ContainerClient, folder: Path) -> None:
@@ -225,6 +232,31 @@ def test_download_in_parallel_ranges(service: BlobService, container: ContainerC
     with service.client(max_single_get_size=100_000, max_chunk_get_size=70_000) as small:
         blob = small.get_blob_client(container.container_name, "a")
         assert blob.download_blob(max_concurrency=8).readall() == data
+
+
+def test_browser_resumes_a_download_only_of_the_same_blob(
+    service: BlobService, container: ContainerClient
+) -> None:
+    blob = container.upload_blob("a", b"hello world")
+    etag = blob.get_blob_properties().etag
+    url = f"{blob.url}?{sas(service.signer, ACCOUNT, container.container_name, 'a')}"
+    suffix = httpx.get(url, headers={"Range": "bytes=-5", "If-Range": etag})
+    assert (suffix.status_code, suffix.text) == (206, "world")
+    assert suffix.headers["content-range"] == "bytes 6-10/11"
+    changed = httpx.get(url, headers={"Range": "bytes=6-", "If-Range": '"0x1"'})
+    assert (changed.status_code, changed.text) == (200, "hello world")
+
+
+def test_reader_that_hangs_up_leaves_no_file_open(service: BlobService, container: ContainerClient) -> None:
+    service.blobs.write_bytes(ACCOUNT, container.container_name, "big", bytes(32 * MIB))
+    query = sas(service.signer, ACCOUNT, container.container_name, "big")
+    for _ in range(3):
+        with httpx.stream("GET", f"{container.url}/big?{query}") as answer:
+            next(answer.iter_raw())
+    deadline = time.monotonic() + 10
+    while any(path.endswith("/big") for path in open_files()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_content_md5_is_checked_and_kept(container: ContainerClient) -> None:
