@@ -5,6 +5,7 @@ That is why the same file runs on a laptop, as a job here, and as a job on Azure
 """
 
 import argparse
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -42,7 +43,13 @@ def main() -> None:
 
     mlflow.log_param("regularization", arguments.regularization)
     mlflow.log_metrics({"accuracy": accuracy, "auc": auc})
-    mlflow.sklearn.log_model(model, "model", signature=infer_signature(test_x, predicted))
+    mlflow.sklearn.log_model(
+        model,
+        "model",
+        signature=infer_signature(test_x, predicted),
+        # Named rather than guessed: MLflow would load the model once more to see what it imports.
+        pip_requirements=str(Path(__file__).with_name("model-requirements.txt")),
+    )
 
 
 if __name__ == "__main__":
