@@ -10,7 +10,7 @@ import httpx
 
 from academy.paths import Home, read_json
 from academy.service.process import ServiceInfo
-from academy.service.workspaces import DEFAULT_WORKSPACE
+from academy.store.ids import DEFAULT_WORKSPACE
 from bench.pairs import Result, in_turns, timed
 
 COMMAND = "python -c pass"

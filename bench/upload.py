@@ -12,8 +12,8 @@ from azure.storage.blob import BlobServiceClient
 from academy.datasets.datastores import account_name
 from academy.paths import Home
 from academy.service.process import ServiceInfo
-from academy.service.workspaces import DEFAULT_WORKSPACE
 from academy.signing import Signer
+from academy.store.ids import DEFAULT_WORKSPACE
 from bench.pairs import Result, in_turns, timed
 
 SIZE = 1_000_000_000

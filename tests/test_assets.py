@@ -20,7 +20,7 @@ from azure.ai.ml.entities import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 
-from academy.service.workspaces import DEFAULT_WORKSPACE
+from academy.store.ids import DEFAULT_WORKSPACE
 
 from .conftest import Service
 

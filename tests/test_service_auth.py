@@ -7,8 +7,8 @@ import socket
 import httpx
 import pytest
 
-from academy.service.workspaces import DEFAULT_WORKSPACE
 from academy.signing import Signer
+from academy.store.ids import DEFAULT_WORKSPACE
 
 from .conftest import Service
 

@@ -53,12 +53,20 @@ def postgres() -> Iterator[str]:
         port = probe.getsockname()[1]
     common: dict[str, Any] = {"user": user} if os.geteuid() == 0 else {}
     data = folder / "data"
-    initdb = [programs / "initdb", "-D", data, "-A", "trust", "-U", "academy", "--no-sync"]
+    initdb = [str(programs / "initdb"), "-D", str(data), "-A", "trust", "-U", "academy", "--no-sync"]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, cwd=folder, **common)
-    command = [programs / "postgres", "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
+    command = [
+        str(programs / "postgres"),
+        "-D",
+        str(data),
+        "-p",
+        str(port),
+        "-c",
+        "listen_addresses=127.0.0.1",
+    ]
     command += ["-c", f"unix_socket_directories={folder}", "-c", "fsync=off"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd=folder, **common) as server:
-        ready = [programs / "pg_isready", "-h", "127.0.0.1", "-p", str(port), "-q"]
+        ready = [str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-q"]
         while subprocess.run(ready).returncode != 0:
             assert server.poll() is None, "PostgreSQL did not start"
         yield f"postgresql+psycopg://academy@127.0.0.1:{port}/postgres"

@@ -86,7 +86,7 @@ def most_jobs(body: Mapping[str, Any]) -> int:
 
 
 def _started_cluster(inner: Body) -> Body:
-    scale = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT2M"}
+    scale: Body = {"minNodeCount": 0, "maxNodeCount": 1, "nodeIdleTimeBeforeScaleDown": "PT2M"}
     scale |= {key: value for key, value in (inner.get("scaleSettings") or {}).items() if value is not None}
     if not 0 <= int(scale["minNodeCount"]) <= int(scale["maxNodeCount"]):
         raise InvalidField(

@@ -11,7 +11,7 @@ if "--detach" in sys.argv:
         os._exit(0)
     os.setsid()
 
-from academy.service.server import main  # noqa: E402
+from academy.service.server import main
 
 if __name__ == "__main__":
     main()

@@ -14,7 +14,7 @@ from http.cookies import CookieError, SimpleCookie
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from academy.errors import AcademyError, Forbidden, Unauthenticated
@@ -75,7 +75,7 @@ class Gate:
         )
 
 
-def routes(state: ServiceState) -> list[Route]:
+def routes(state: ServiceState) -> list[BaseRoute]:
     """Return the login of pages, the managed identity, and the health probe."""
 
     def login(request: Request) -> Response:

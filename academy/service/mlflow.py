@@ -8,12 +8,7 @@ which loads in the background, because that takes seconds.
 from __future__ import annotations
 
 import asyncio
-import importlib
-import logging
 import re
-import threading
-from concurrent.futures import Future
-from typing import Any
 
 import anyio
 from anyio import to_thread
@@ -23,15 +18,13 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Message, Receive, Scope, Send
 
 from academy.errors import AcademyError, Unsupported
-from academy.experiments import fast, mlflow_settings
+from academy.experiments import fast
 from academy.experiments.scope import CURRENT
 from academy.experiments.scope import Scope as Work
 from academy.experiments.tracking import Tracking
 from academy.service.mlflow_artifacts import transfer, upload_to_run
 from academy.service.state import ServiceState
 from academy.service.wsgi import call_wsgi
-
-logger = logging.getLogger(__name__)
 
 _API = r"/(?:ajax-)?api/2\.0"
 _FAST = re.compile(rf"{_API}/mlflow/runs/(log-metric|log-parameter|log-batch|set-tag)")
@@ -61,48 +54,15 @@ _CODES = {
 
 
 def routes(state: ServiceState) -> list[BaseRoute]:
-    """Return everything under ``/mlflow``; MLflow's server begins to load now."""
-    return [Mount("/mlflow", app=mlflow_app(state.tracking))]
-
-
-def mlflow_app(tracking: Tracking) -> MlflowFace:
-    """Return the application to mount at ``/mlflow``, with MLflow's server loading behind it."""
-    server = ServerLoader()
-    server.start()
-    return MlflowFace(tracking, server)
-
-
-class ServerLoader:
-    """Imports MLflow's server in a thread, once; requests that need it wait for it."""
-
-    def __init__(self) -> None:
-        self._loaded: Future[Any] = Future()
-
-    def start(self) -> None:
-        """Begin to load."""
-        threading.Thread(target=self._load, name="mlflow-server-load", daemon=True).start()
-
-    async def wait(self) -> Any:
-        """Return the ``MlflowServer`` when it is there; raise what kept it from loading."""
-        return await asyncio.wrap_future(self._loaded)
-
-    def _load(self) -> None:
-        try:
-            mlflow_settings.apply()
-            # By name: importing MLflow takes seconds, which the service's start need not wait for.
-            module = importlib.import_module("academy.experiments.mlflow_server")
-            self._loaded.set_result(module.load())
-        except BaseException as error:
-            logger.exception("MLflow's server could not be loaded")
-            self._loaded.set_exception(error)
+    """Return everything under ``/mlflow``."""
+    return [Mount("/mlflow", app=MlflowFace(state.tracking))]
 
 
 class MlflowFace:
     """The ASGI application: finds the workspace, then the part that answers."""
 
-    def __init__(self, tracking: Tracking, server: ServerLoader) -> None:
+    def __init__(self, tracking: Tracking) -> None:
         self._tracking = tracking
-        self._server = server
         self._threads = anyio.CapacityLimiter(_MLFLOW_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -135,7 +95,7 @@ class MlflowFace:
 
     async def _forward(self, work: Work, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         """Have MLflow's own server answer."""
-        server = await self._server.wait()
+        server = await self._tracking.server.wait()
         inner = {**scope, "root_path": scope["path"].removesuffix(path)}
         token = CURRENT.set(work)
         try:

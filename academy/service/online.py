@@ -200,25 +200,28 @@ class _Online:
         endpoint, name = call.params["endpoint"], call.params["name"]
         document = self._engine.put_deployment(call.workspace, endpoint, name, body, who=call.who)
         response = answer(document, 201 if document.revision == 1 else 200)
-        standing = self._engine.generations(document.id)
-        if standing is not None and standing.is_pending:
-            where = f"{document.id}/operations/{standing.newest}"
+        member = self._engine.member(document.id)
+        if member is not None and not member.is_settled:
+            where = f"{document.id}/operations/{member.generations.newest}"
             response.headers["Azure-AsyncOperation"] = f"{self._state.address()}{where}"
             response.headers.update(_SOON)
         return response
 
     def _standing(self, id: str, generation: int) -> Body:
-        now = self._engine.generations(id)
-        if now is None or generation > now.newest:
+        member = self._engine.member(id)
+        if member is None or generation > member.generations.newest:
             return {
                 "status": "Canceled",
                 "error": {"code": "Canceled", "message": "The deployment was deleted."},
             }
-        if generation < now.newest:
+        if generation < member.generations.newest:
             return {"status": "Succeeded"}
-        if now.error is not None:
-            return {"status": "Failed", "error": {"code": "DeploymentFailed", "message": now.error}}
-        return {"status": "InProgress" if now.is_pending else "Succeeded"}
+        if not member.is_settled:
+            return {"status": "InProgress"}
+        if member.generations.error is not None:
+            failed = {"code": "DeploymentFailed", "message": member.generations.error}
+            return {"status": "Failed", "error": failed}
+        return {"status": "Succeeded"}
 
     def _endpoint(self, call: Call) -> Document:
         require_workspace(self._state, call.workspace)

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import threading
 import time
 from dataclasses import asdict
 
@@ -26,11 +27,12 @@ from academy.paths import Home, HomeError, read_json, write_atomic, write_json
 from academy.service.app import create_app
 from academy.service.process import PortTaken, ServiceInfo, take_lock
 from academy.service.state import ServiceState
-from academy.service.workspaces import DEFAULT_WORKSPACE, ensure_workspace
+from academy.service.workspaces import ensure_workspace
 from academy.signing import Signer
 from academy.store.audit import AuditLog
 from academy.store.database import open_database
 from academy.store.documents import Documents
+from academy.store.ids import DEFAULT_WORKSPACE
 from academy.store.versions import Versions
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ def serve(home: Home, port: int | None, report_fd: int | None) -> None:
         )
         state.jobs.recover()
         state.online.recover()
+        threading.Thread(target=state.blobs.sweep, name="blob-sweep", daemon=True).start()
         # The socket listens already: a caller that reads this file finds an open port.
         write_json(home.service_file, asdict(info), mode=0o600)
         write_json(home.settings_file, {"port": listener.getsockname()[1]})
