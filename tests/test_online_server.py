@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 
 SERVER = Path(__file__).parents[1] / "academy" / "endpoints" / "scoring_server"
-PROBE = Path(__file__).parent / "mlflow_probe.py"
 SECRET = "a-secret"
 
 ECHO = """
@@ -333,103 +332,6 @@ def test_modules_beside_the_script_are_found_and_the_servers_are_not(serve: Serv
         "def run(data): return [importlib.util.find_spec(name) is None for name in ('workers', 'messages')]"
     )
     assert server.score(1) == [True, True]
-
-
-@pytest.fixture(scope="module")
-def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str, Any], dict[str, Any]]]:
-    """Score a body with one of the models of ``mlflow_probe.py``."""
-    command = [sys.executable, "-W", "ignore", str(PROBE), str(tmp_path_factory.mktemp("models"))]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-
-        def score(model: str, body: Any) -> dict[str, Any]:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            print(json.dumps([model, body]), file=process.stdin, flush=True)
-            answered: dict[str, Any] = json.loads(process.stdout.readline())
-            return answered
-
-        yield score
-        process.stdin.close()
-
-
-Probe = Callable[[str, Any], dict[str, Any]]
-
-ROW = {"double": 1, "long": 2, "integer": 3, "boolean": True, "string": "x", "datetime": "2024-01-02"}
-
-
-def test_inputs_are_cast_by_the_signature(probe: Probe) -> None:
-    got = probe("columns", {"input_data": [ROW]})["value"]
-    assert got["double"] == ["float64", 1.0]
-    assert got["long"] == ["int64", 2]
-    assert got["integer"] == ["int32", 3]
-    assert got["boolean"] == ["bool", True]
-    assert got["string"][1] == "x"
-    assert got["datetime"][0].startswith("datetime64")
-    assert "maybe" not in got
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"input_data": {"columns": list(ROW), "index": [7], "data": [list(ROW.values())]}},
-        {"input_data": {name: [value] for name, value in ROW.items()}},
-        {"input_data": [ROW]},
-        {"dataframe_split": {"columns": list(ROW), "data": [list(ROW.values())]}},
-        {"dataframe_records": [ROW]},
-        {"inputs": {name: [value] for name, value in ROW.items()}},
-        {"instances": [ROW]},
-        {"input_data": [{**ROW, "not in the model": 1}]},
-    ],
-)
-def test_every_form_of_input_is_taken(probe: Probe, body: dict[str, Any]) -> None:
-    assert probe("columns", body)["value"]["double"] == ["float64", 1.0]
-
-
-MISSPELLED = {"lnog" if name == "long" else name: value for name, value in ROW.items()}
-
-
-@pytest.mark.parametrize(
-    ("body", "said"),
-    [
-        ({"input_data": [{**ROW, "long": None}]}, "'long' must be of type long: a value is missing"),
-        ({"input_data": [MISSPELLED]}, "lacks the columns ['long']; it has ['lnog']"),
-        (
-            {"input_data": [{**ROW, "long": 1.5}]},
-            "'long' must be of type long: a value is not a whole number",
-        ),
-        ({"input_data": [{**ROW, "double": "many"}]}, "'double' must be of type double"),
-        ({"input_data": [{**ROW, "boolean": 1}]}, "'boolean' must be of type boolean"),
-        ({"input_data": [[1, 2]]}, "the rows hold 2 values"),
-        ({"data": [[1]]}, "must hold 'input_data'"),
-        ({"input_data": "x"}, "must hold a list or an object"),
-        ([1], "must be a JSON object"),
-    ],
-)
-def test_input_that_does_not_fit_is_refused_by_name(probe: Probe, body: Any, said: str) -> None:
-    assert said in probe("columns", body)["refused"]
-
-
-def test_tensors_are_cast_and_named(probe: Probe) -> None:
-    both = {"a": ["float32", [[1.0, 2.0]]], "b": ["int64", [3]]}
-    assert probe("tensors", {"input_data": {"a": [[1, 2]], "b": [3]}})["value"] == both
-    assert probe("tensors", {"instances": [{"a": [1, 2], "b": 3}]})["value"] == both
-    assert probe("tensor", {"input_data": [[1, 2]]})["value"] == ["float64", [[1.0, 2.0]]]
-    assert "lacks the tensors ['b']" in probe("tensors", {"input_data": {"a": [[1, 2]]}})["refused"]
-
-
-def test_scikit_learn_model_answers_bare_predictions(probe: Probe) -> None:
-    assert probe("sklearn", {"input_data": [[2, 0], [3, 0]]})["value"] == pytest.approx([5.0, 7.0])
-    described = probe("sklearn", "swagger")["value"]["input"]["example"]
-    assert described["input_data"]["columns"] == ["x", "y"]
-
-
-def test_model_without_a_signature_gets_what_was_sent(probe: Probe) -> None:
-    assert probe("none", {"input_data": [[1.5, 2]]})["value"] == ["float64", [[1.5, 2.0]]]
-    assert probe("none", {"input_data": {"columns": ["a"], "data": [[1]]}})["value"] == {"a": ["int64", 1]}
 
 
 def test_folder_without_mlmodel_is_refused(serve: Serve, tmp_path: Path) -> None:

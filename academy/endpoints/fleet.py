@@ -30,7 +30,7 @@ _PAUSE_S = 0.5
 class Member:
     """One deployment. ``retired`` are generations that may still answer requests, with when to end them.
 
-    ``is_news`` while others have not been told how its generations stand.
+    ``is_news`` from before its generations change until others have been told how they stand.
     """
 
     id: str
@@ -39,6 +39,11 @@ class Member:
     target: Target | None = None
     retired: list[tuple[ReplicaFolder, Target | None, float]] = field(default_factory=list)
     is_news: bool = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the newest generation serves or has failed, and everybody knows."""
+        return not self.generations.is_pending and not self.is_news
 
     def newest(self) -> ReplicaFolder:
         """Return the folder of the generation that was put last."""
@@ -170,8 +175,8 @@ class Fleet:
             # Without the lock: others hold locks of their own when they ask the fleet something.
             self._supervisors.remove(ended)
             if member.is_news:
-                member.is_news = False
                 self._tell(member.id)
+                member.is_news = False
         except Exception:
             logger.exception("The deployment %s could not be tended", member.id)
             member.is_news = True
@@ -203,17 +208,17 @@ class Fleet:
 
     def _switch(self, member: Member) -> None:
         before, old = member.serving(), member.target
+        member.is_news = True
         member.generations = Generations(member.generations.newest, member.generations.newest)
         member.generations.write(member.folder)
         member.target = _target(member.serving())
         if before is not None and old is not None:
             member.retired.append((before, old, time.monotonic() + old.timeout_s))
-        member.is_news = True
 
     def _fail(self, member: Member, error: str) -> None:
+        member.is_news = True
         member.generations = replace(member.generations, error=error)
         member.generations.write(member.folder)
-        member.is_news = True
 
     def _refuse_leaving(self, id: str) -> None:
         if id.lower() in self._leaving:

@@ -17,7 +17,7 @@ from academy.endpoints.endpoint import AuthMode, checked_endpoint, checked_name
 from academy.endpoints.fleet import Fleet, Member
 from academy.endpoints.keys import Keys
 from academy.endpoints.logs import tail
-from academy.endpoints.record import Generations, ReplicaStatus, State
+from academy.endpoints.record import ReplicaStatus, State
 from academy.endpoints.resolve import Resolver
 from academy.endpoints.router import Router
 from academy.endpoints.table import Route
@@ -163,10 +163,9 @@ class OnlineEngine:
         uris = {"scoringUri": f"{base}/score", "swaggerUri": f"{base}/swagger.json"}
         return replace(endpoint, body={**endpoint.body, "properties": {**endpoint.properties, **uris}})
 
-    def generations(self, id: str) -> Generations | None:
+    def member(self, id: str) -> Member | None:
         """Return how a deployment stands, or None when there is none of that id."""
-        member = self._fleet.find(id)
-        return None if member is None else member.generations
+        return self._fleet.find(id)
 
     def logs(self, id: str, container: str, lines: int) -> str:
         """Return the end of a log of the generation that was put last, as Azure shows it.

@@ -135,7 +135,7 @@ class Router:
         while True:
             port = target.port(refused)
             if port is None:
-                if target.has_ended:
+                if target.has_failed:
                     raise _not_ready(target)
                 # None is ready: one that died is being started again, most likely.
                 await asyncio.sleep(_RETRY_S)

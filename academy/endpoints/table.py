@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from academy.endpoints.plan import DeploymentPlan
-from academy.endpoints.record import State
+from academy.endpoints.record import ReplicaStatus, State
 from academy.errors import NotFound, choices
 from academy.paths import ReplicaFolder
 
@@ -50,10 +50,10 @@ class Target:
         return self._state
 
     @property
-    def has_ended(self) -> bool:
-        """Whether no replica runs any more and none will."""
+    def has_failed(self) -> bool:
+        """Whether no replica can be started; one that was stopped is about to be."""
         state = self.state()
-        return state is None or state.status.is_finished()
+        return state is not None and state.status is ReplicaStatus.FAILED
 
     @contextlib.contextmanager
     def counted(self, port: int) -> Iterator[None]:
