@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from academy.cli import options
-from academy.cli.entities import change, load
+from academy.cli.entities import change, check_mutable, specification
 from academy.cli.output import first
 from academy.cli.verb import Scope, Verb
 
@@ -31,8 +31,9 @@ def create(
     scope: Scope, kind: Kind, file: Path | None, fields: Mapping[str, Any], changes: Sequence[str]
 ) -> Any:
     """Register an asset from a file and flags."""
+    wanted = specification(file, fields, changes)
     operations = kind.of(scope.client())
-    return operations.create_or_update(load(kind.noun, file, fields, changes))
+    return operations.create_or_update(wanted.load(kind.noun))
 
 
 def add_verbs(group: click.Group, kind: Kind) -> None:
@@ -49,7 +50,8 @@ def _show(kind: Kind) -> click.Command:
     @click.pass_obj
     def show(scope: Scope, /, name: str, version: str | None, label: str | None) -> Any:
         """Show one version."""
-        return kind.of(scope.client()).get(name, **options.one_of(version, label))
+        which = options.one_of(version, label)
+        return kind.of(scope.client()).get(name, **which)
 
     return show
 
@@ -62,6 +64,7 @@ def _list(kind: Kind) -> click.Command:
     @click.pass_obj
     def list_(scope: Scope, /, name: str | None, max_results: int | None, **flags: bool) -> Any:
         """List all, or the versions of one."""
+        options.check_view(**flags)
         found = kind.of(scope.client()).list(name, list_view_type=options.view(**flags))
         return first(found, max_results)
 
@@ -76,7 +79,8 @@ def _archive(kind: Kind) -> click.Command:
     @click.pass_obj
     def archive(scope: Scope, /, name: str, version: str | None, label: str | None) -> None:
         """Hide a version, or all of them, from listings."""
-        kind.of(scope.client()).archive(name, **_some_or_all(version, label))
+        which = _some_or_all(version, label)
+        kind.of(scope.client()).archive(name, **which)
 
     return archive
 
@@ -89,7 +93,8 @@ def _restore(kind: Kind) -> click.Command:
     @click.pass_obj
     def restore(scope: Scope, /, name: str, version: str | None, label: str | None) -> None:
         """Show what was archived in listings again."""
-        kind.of(scope.client()).restore(name, **_some_or_all(version, label))
+        which = _some_or_all(version, label)
+        kind.of(scope.client()).restore(name, **which)
 
     return restore
 
@@ -107,9 +112,11 @@ def _update(kind: Kind) -> click.Command:
         """Change the description, tags or properties of a version."""
         if not changes:
             raise click.UsageError("Say what to change: --set tags.KEY=VALUE or --set description=TEXT.")
+        fields, which = options.pairs(changes, "--set"), options.one_of(version, label)
+        check_mutable(fields, kind.mutable)
         operations = kind.of(scope.client())
-        asset = operations.get(name, **options.one_of(version, label))
-        change(asset, options.pairs(changes, "--set"), kind.mutable)
+        asset = operations.get(name, **which)
+        change(asset, fields)
         return operations.create_or_update(asset)
 
     return update

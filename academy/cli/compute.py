@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from academy.cli import options
-from academy.cli.entities import change, load
+from academy.cli.entities import change, check_mutable, specification
 from academy.cli.output import first
 from academy.cli.verb import Scope, Verb
 
@@ -48,8 +48,9 @@ def compute() -> None:
 @click.pass_obj
 def create(scope: Scope, /, file: Path | None, changes: Sequence[str], no_wait: bool, **fields: Any) -> Any:
     """Create or change a compute target."""
+    wanted = specification(file, fields, changes)
     client = scope.client()
-    poller = client.compute.begin_create_or_update(load("compute", file, fields, changes))
+    poller = client.compute.begin_create_or_update(wanted.load("compute"))
     return None if no_wait else poller.result()
 
 
@@ -97,9 +98,10 @@ def update(scope: Scope, /, name: str, changes: Sequence[str], no_wait: bool, **
         raise click.UsageError(
             "Say what to change: --min-instances, --max-instances or --set tags.KEY=VALUE."
         )
+    check_mutable(fields, _MUTABLE)
     client = scope.client()
     found = client.compute.get(name)
-    change(found, fields, _MUTABLE)
+    change(found, fields)
     poller = client.compute.begin_update(found)
     return None if no_wait else poller.result()
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from academy.cli import options
-from academy.cli.entities import load
+from academy.cli.entities import specification
 from academy.cli.output import first
 from academy.cli.verb import Scope, Verb
 
@@ -26,8 +26,9 @@ def datastore() -> None:
 @click.pass_obj
 def create(scope: Scope, /, file: Path, name: str | None, changes: Sequence[str]) -> Any:
     """Create or change a datastore."""
+    wanted = specification(file, {"name": name}, changes)
     client = scope.client()
-    return client.datastores.create_or_update(load("datastore", file, {"name": name}, changes))
+    return client.datastores.create_or_update(wanted.load("datastore"))
 
 
 @datastore.command(cls=Verb)

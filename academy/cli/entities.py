@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +14,48 @@ from academy.cli.options import pairs
 from academy.errors import choices
 
 
-def load(kind: str, file: Path | None, fields: Mapping[str, Any], changes: Sequence[str] = ()) -> Any:
-    """Load what ``az ml KIND create`` was given: flags win over the file, ``--set`` over both."""
-    from academy.client.sdk import import_sdk
+@dataclass(frozen=True)
+class Specification:
+    """What ``create`` was given: a YAML file, and fields that win over it."""
 
+    file: Path | None
+    fields: Mapping[str, Any]
+
+    def load(self, kind: str) -> Any:
+        """Return the entity, by the SDK's ``load_KIND``."""
+        from academy.client.sdk import import_sdk
+
+        loader = getattr(import_sdk(), f"load_{kind}")
+        overrides = [{key: value} for key, value in self.fields.items()]
+        if self.file is not None:
+            return loader(source=self.file, params_override=overrides)
+        # Paths among the flags are relative to the working directory.
+        origin = str(Path.cwd() / "flags.yml")
+        return loader(source=io.StringIO("{}"), relative_origin=origin, params_override=overrides)
+
+
+def specification(file: Path | None, fields: Mapping[str, Any], changes: Sequence[str] = ()) -> Specification:
+    """Check what ``create`` was given: flags win over the file, and ``--set`` over both."""
     given = {key: value for key, value in fields.items() if value not in (None, {}, "")}
-    overrides = [{key: value} for key, value in (given | pairs(changes, "--set")).items()]
-    loader = getattr(import_sdk(), f"load_{kind}")
-    if file is not None:
-        return loader(source=file, params_override=overrides)
-    if not overrides:
+    found = Specification(file, given | pairs(changes, "--set"))
+    if file is None and not found.fields:
         raise click.UsageError("Give --file, or the resource's fields by flags or --set.")
-    # Paths among the flags are relative to the working directory.
-    return loader(
-        source=io.StringIO("{}"), relative_origin=str(Path.cwd() / "flags.yml"), params_override=overrides
-    )
+    return found
 
 
-def change(entity: Any, changes: Mapping[str, Any], allowed: Sequence[str]) -> None:
-    """Set fields of ``entity`` by dotted paths; ``allowed`` are the fields that Azure lets change."""
+def check_mutable(changes: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Refuse to change what Azure does not let change, before the service is asked."""
+    for path in changes:
+        if path.split(".")[0] not in allowed:
+            raise click.BadParameter(
+                f"{path!r} cannot be changed. Choose from {choices(allowed)}.", param_hint="--set"
+            )
+
+
+def change(entity: Any, changes: Mapping[str, Any]) -> None:
+    """Set fields of ``entity`` by dotted paths."""
     for path, value in changes.items():
         root, *rest = path.split(".")
-        if root not in allowed:
-            raise click.BadParameter(
-                f"{root!r} cannot be changed. Choose from {choices(allowed)}.", param_hint="--set"
-            )
         if not rest:
             setattr(entity, root, _like(getattr(entity, root, None), value))
             continue

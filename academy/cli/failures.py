@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 _BY_HTTP_STATUS = {404: 3, 503: 4, 507: 5}
@@ -22,7 +23,7 @@ def explain(error: Exception) -> tuple[str, int]:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror, 1
     message = getattr(error, "message", None) or str(error)
     known = type(error).__module__.startswith(("azure.", "marshmallow", "yaml"))
-    text = _of_failed_job(message) or _one_line(message)
+    text = _of_failed_job(message) or _of_invalid_yaml(message) or _one_line(message)
     return text if known and text else f"{type(error).__name__}: {text} (--debug shows where)", 1
 
 
@@ -35,15 +36,44 @@ def _http_message(error: Any) -> str:
 
 def _of_failed_job(message: str) -> str | None:
     """Return what ``jobs.stream`` says of a failed job: it raises the error's JSON."""
-    start = message.find("{")
-    if not message.startswith("Exception : ") or start < 0:
-        return None
-    try:
-        found = json.loads(message[start:].strip())
-    except ValueError:
+    found = _json_in(message)
+    if not message.startswith("Exception : ") or found is None:
         return None
     inner = found.get("error", found)
     return f"The job failed: {_one_line(str(inner.get('message', inner)))}"
+
+
+def _of_invalid_yaml(message: str) -> str | None:
+    """Return which fields of a YAML file are wrong, from the SDK's nested report about them."""
+    found = _json_in(message)
+    if not message.startswith("Validation for ") or found is None:
+        return None
+    return "The YAML is not valid: " + "; ".join(dict.fromkeys(_wrong_fields(found, ""))) + "."
+
+
+def _json_in(message: str) -> Any:
+    start = message.find("{")
+    try:
+        return json.JSONDecoder().raw_decode(message, start)[0] if start >= 0 else None
+    except ValueError:
+        return None
+
+
+def _wrong_fields(found: Any, field: str) -> Iterator[str]:
+    if isinstance(found, dict) and "errors" in found:
+        for error in found["errors"]:
+            inner = _json_in(error["message"])
+            where = "" if error["path"] == "*" else error["path"]
+            yield from _wrong_fields(error["message"] if inner is None else inner, where)
+    elif isinstance(found, dict):
+        for key, value in found.items():
+            yield from _wrong_fields(value, f"{field}.{key}".lstrip("."))
+    elif isinstance(found, list):
+        for item in found:
+            yield from _wrong_fields(item, field)
+    else:
+        text = _one_line(str(found)).removesuffix(".")
+        yield f"{field}: {text}" if field else text
 
 
 def _one_line(message: str) -> str:

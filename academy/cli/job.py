@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from academy.cli import options
-from academy.cli.entities import load
+from academy.cli.entities import specification
 from academy.cli.output import first
-from academy.cli.verb import Scope, Verb
+from academy.cli.service import open_in_browser
+from academy.cli.verb import Failure, Scope, Verb
 from academy.errors import choices
 
 # As in az ml; other listings give all there are.
@@ -43,11 +44,11 @@ def create(
     **after: bool,
 ) -> Any:
     """Submit a job."""
+    wanted = specification(file, {"name": name}, changes)
     client = scope.client()
-    found = load("job", file, {"name": name}, changes)
-    submitted = client.jobs.create_or_update(found, skip_validation=skip_validation)
+    submitted = client.jobs.create_or_update(wanted.load("job"), skip_validation=skip_validation)
     if after["web"]:
-        _open(submitted)
+        _open(scope, submitted)
     if after["stream"]:
         client.jobs.stream(submitted.name)
         return client.jobs.get(submitted.name)
@@ -61,12 +62,11 @@ def create(
 @click.pass_obj
 def validate(scope: Scope, /, file: Path, name: str | None, changes: Sequence[str]) -> Any:
     """Check a job's file; nothing is submitted."""
+    wanted = specification(file, {"name": name}, changes)
     client = scope.client()
-    result = client.jobs.validate(load("job", file, {"name": name}, changes))
+    result = client.jobs.validate(wanted.load("job"))
     if not result.passed:
-        raise click.ClickException(
-            "; ".join(f"{field}: {text}" for field, text in result.error_messages.items())
-        )
+        raise Failure("; ".join(f"{field}: {text}" for field, text in result.error_messages.items()))
     return {"passed": True}
 
 
@@ -78,7 +78,7 @@ def show(scope: Scope, /, name: str, web: bool) -> Any:
     """Show a job."""
     found = scope.client().jobs.get(name)
     if web:
-        _open(found)
+        _open(scope, found)
     return found
 
 
@@ -89,6 +89,7 @@ def show(scope: Scope, /, name: str, web: bool) -> Any:
 @click.pass_obj
 def list_(scope: Scope, /, max_results: int | None, parent_job_name: str | None, **flags: bool) -> Any:
     """List jobs, the newest first; 50 unless --max-results says otherwise."""
+    options.check_view(**flags)
     found = scope.client().jobs.list(parent_job_name=parent_job_name, list_view_type=options.view(**flags))
     return first(found, max_results or DEFAULT_RESULTS)
 
@@ -172,7 +173,7 @@ def show_services(scope: Scope, /, name: str, node_index: int) -> Any:
     return {key: vars(service) for key, service in (found or {}).items()}
 
 
-def _open(found: Any) -> None:
+def _open(scope: Scope, found: Any) -> None:
     if not found.studio_url:
-        raise click.ClickException(f"The job {found.name!r} has no page.")
-    click.launch(found.studio_url)
+        raise Failure(f"The job {found.name!r} has no page.")
+    open_in_browser(scope, found.studio_url)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from academy.cli import options
-from academy.cli.entities import change, load
+from academy.cli.entities import change, check_mutable, specification
 from academy.cli.output import first
 from academy.cli.verb import Scope, Verb
 
@@ -51,9 +51,10 @@ def create(
     """Create a deployment."""
     if all_traffic and no_wait:
         raise click.UsageError("--all-traffic needs the deployment to stand; leave --no-wait out.")
-    client = scope.client()
     skip = flags.pop("skip_script_validation")
-    wanted = load("online_deployment", file, flags, changes)
+    given = specification(file, flags, changes)
+    client = scope.client()
+    wanted = given.load("online_deployment")
     poller = client.online_deployments.begin_create_or_update(wanted, skip_script_validation=skip)
     if no_wait:
         return None
@@ -123,12 +124,15 @@ def update(
     """Change a deployment in place."""
     if file is None and not changes:
         raise click.UsageError("Say what to change: --set instance_count=2, or --file.")
+    fields = options.pairs(changes, "--set")
+    check_mutable(fields, _MUTABLE)
     client = scope.client()
     if file is None:
         wanted = client.online_deployments.get(name, endpoint_name)
-        change(wanted, options.pairs(changes, "--set"), _MUTABLE)
+        change(wanted, fields)
     else:
-        wanted = load("online_deployment", file, {"name": name, "endpoint_name": endpoint_name}, changes)
+        given = specification(file, {"name": name, "endpoint_name": endpoint_name}, changes)
+        wanted = given.load("online_deployment")
     poller = client.online_deployments.begin_create_or_update(
         wanted, skip_script_validation=flags["skip_script_validation"]
     )

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from academy.cli import options
-from academy.cli.entities import change, load
+from academy.cli.entities import change, check_mutable, specification
 from academy.cli.output import first
 from academy.cli.verb import Scope, Verb
 
@@ -40,9 +40,9 @@ def create(
     **fields: Any,
 ) -> Any:
     """Create an endpoint."""
+    wanted = specification(file, {**fields, "tags": options.pairs(tags, "--tags")}, changes)
     client = scope.client()
-    given = {**fields, "tags": options.pairs(tags, "--tags")}
-    poller = client.online_endpoints.begin_create_or_update(load("online_endpoint", file, given, changes))
+    poller = client.online_endpoints.begin_create_or_update(wanted.load("online_endpoint"))
     return None if no_wait else poller.result()
 
 
@@ -87,13 +87,17 @@ def update(
     scope: Scope, /, name: str, file: Path | None, changes: Sequence[str], no_wait: bool, **flags: Any
 ) -> Any:
     """Change an endpoint's traffic, tags or description."""
-    client = scope.client()
-    found = load("online_endpoint", file, {"name": name}) if file else client.online_endpoints.get(name)
     wanted = {f"{key}.{name}": value for key in flags for name, value in _percents(key, flags[key]).items()}
     fields: dict[str, Any] = {**wanted, **options.pairs(changes, "--set")}
     if not fields and file is None:
         raise click.UsageError("Say what to change: --traffic DEPLOYMENT=PERCENT, --set or --file.")
-    change(found, fields, _MUTABLE)
+    check_mutable(fields, _MUTABLE)
+    client = scope.client()
+    if file is None:
+        found = client.online_endpoints.get(name)
+    else:
+        found = specification(file, {"name": name}).load("online_endpoint")
+    change(found, fields)
     poller = client.online_endpoints.begin_create_or_update(found)
     return None if no_wait else poller.result()
 

@@ -51,12 +51,16 @@ def views(callback: Callback) -> Callback:
     return callback
 
 
+def check_view(archived_only: bool, include_archived: bool) -> None:
+    """Refuse both flags of ``views`` at once, before the service is asked."""
+    if archived_only and include_archived:
+        raise click.UsageError("Give --archived-only or --include-archived, not both.")
+
+
 def view(archived_only: bool, include_archived: bool) -> Any:
     """Return the SDK's list view type."""
     from azure.ai.ml.constants import ListViewType
 
-    if archived_only and include_archived:
-        raise click.UsageError("Give --archived-only or --include-archived, not both.")
     if archived_only:
         return ListViewType.ARCHIVED_ONLY
     return ListViewType.ALL if include_archived else ListViewType.ACTIVE_ONLY

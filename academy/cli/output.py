@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from typing import Any
 
 import yaml
@@ -36,6 +38,20 @@ _COLUMNS = (
 )
 _CELL = 48
 
+_JOB_FACTS = (
+    "name",
+    "id",
+    "status",
+    "display_name",
+    "experiment_name",
+    "description",
+    "tags",
+    "command",
+    "code",
+)
+_STATES = frozenset({"provisioning_state", "state", "created_by_type", "last_modified_by_type"})
+_MEMBER = re.compile(r"[A-Za-z]+\.([A-Z_]+)")
+
 
 def render(result: Any, output: str, query: str | None = None) -> str:
     """Return ``result`` (an entity of the SDK, plain data, or an iterable of them) as text."""
@@ -53,19 +69,40 @@ def render(result: Any, output: str, query: str | None = None) -> str:
 
 def to_plain(value: Any) -> Any:
     """Return plain data for ``value``: an entity says what it is by its public ``dump``."""
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
+    if hasattr(value, "dump"):  # before mappings: jobs are dictionaries too, of something else
+        return _dumped(value)
     if isinstance(value, Mapping):
         return {str(key): to_plain(item) for key, item in value.items()}
-    if hasattr(value, "dump"):
-        stream = io.StringIO()
-        dumped = value.dump(stream)
-        return to_plain(dumped) if isinstance(dumped, Mapping) else yaml.safe_load(stream.getvalue())
-    if isinstance(value, Iterable):
+    if isinstance(value, Iterable) and not isinstance(value, str):
         return [to_plain(item) for item in value]
-    if hasattr(value, "as_dict"):
-        return to_plain(value.as_dict())
-    return str(value)
+    value = value.value if isinstance(value, Enum) else value
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def _dumped(entity: Any) -> Any:
+    stream = io.StringIO()
+    found = entity.dump(stream)
+    plain = to_plain(found if isinstance(found, Mapping) else yaml.safe_load(stream.getvalue()))
+    if "name" not in plain and getattr(entity, "status", None):
+        # A job that was read back dumps itself as a pipeline's step would look.
+        component = plain.pop("component", {})
+        facts = {name: to_plain(getattr(entity, name, None)) for name in _JOB_FACTS}
+        plain = {**facts, "creation_context": component.get("creation_context"), **plain}
+    if "version" not in plain and getattr(entity, "latest_version", None):
+        plain["latest version"] = entity.latest_version
+    return _without_class_names(plain)
+
+
+def _without_class_names(plain: Any) -> Any:
+    """Return ``Succeeded`` for ``ProvisioningState.SUCCEEDED``, as the SDK writes some states."""
+    if isinstance(plain, list):
+        return [_without_class_names(item) for item in plain]
+    if not isinstance(plain, dict):
+        return plain
+    for key, value in plain.items():
+        member = _MEMBER.fullmatch(value) if key in _STATES and isinstance(value, str) else None
+        plain[key] = member[1].title().replace("_", "") if member else _without_class_names(value)
+    return plain
 
 
 def first(items: Iterable[Any], count: int | None) -> list[Any]:
@@ -84,6 +121,8 @@ def _scalars(row: Any) -> list[str]:
 
 
 def _table(plain: Any) -> str:
+    if plain == []:
+        return ""
     rows = [
         row if isinstance(row, Mapping) else {"result": row}
         for row in (plain if isinstance(plain, list) else [plain])

@@ -112,6 +112,19 @@ def audit(scope: Scope, /, resource: str | None, as_json: bool) -> None:
 @click.pass_obj
 def open_page(scope: Scope, /, page: str, no_browser: bool) -> None:
     """Open PAGE of the service in the browser: MLflow's own unless another is named."""
+    address = _login_link(scope, page)
+    if no_browser:
+        click.echo(address)
+    else:
+        _launch(address)
+
+
+def open_in_browser(scope: Scope, url: str) -> None:
+    """Open a page of the service that the SDK names, such as a job's ``studio_url``."""
+    _launch(_login_link(scope, url.removeprefix(_running(scope).address)))
+
+
+def _login_link(scope: Scope, page: str) -> str:
     from academy.service.auth import LOGIN_S
     from academy.signing import Signer
 
@@ -119,11 +132,12 @@ def open_page(scope: Scope, /, page: str, no_browser: bool) -> None:
     signer = Signer(scope.home.key_file.read_bytes())
     owner = signer.verify_token(_token(scope))["upn"]
     code = signer.token(owner, lifetime_s=LOGIN_S)
-    address = f"{info.address}/login?{urlencode({'code': code, 'next': page})}"
-    if no_browser:
-        click.echo(address)
-    elif click.launch(address):
-        raise Failure("There is no browser to open. Give --no-browser and follow the address it prints.", 1)
+    return f"{info.address}/login?{urlencode({'code': code, 'next': page})}"
+
+
+def _launch(address: str) -> None:
+    if click.launch(address):
+        raise Failure("There is no browser to open. Try 'academy open --no-browser'.")
 
 
 def _running(scope: Scope, port: int | None = None) -> Any:

@@ -30,7 +30,7 @@ PATIENCE_S = 1.0
 class Failure(click.ClickException):
     """Ends the command with one line on stderr and an exit status."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
         setattr(self, "exit_code", exit_code)  # noqa: B010  click declares it for the class
 
@@ -71,9 +71,12 @@ class ServiceCommand(click.Command):
         ]
 
     def invoke(self, ctx: click.Context) -> Any:
-        debug = self._prepare(ctx)
+        root = ctx.find_root().params
+        debug = bool(ctx.params.pop("debug") or root.get("debug"))
+        ctx.obj = Scope(Home.locate(ctx.params.pop("home") or root.get("home")))
         try:
-            return self._run(ctx)
+            with contextlib.nullcontext() if debug else _quiet():
+                return self._run(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -82,16 +85,6 @@ class ServiceCommand(click.Command):
             if debug:
                 raise
             _fail(error)
-
-    def _prepare(self, ctx: click.Context) -> bool:
-        root = ctx.find_root().params
-        debug = bool(ctx.params.pop("debug") or root.get("debug"))
-        ctx.obj = Scope(Home.locate(ctx.params.pop("home") or root.get("home")))
-        if not debug:
-            # The SDK's notes about itself; what matters to the caller comes as an error or a result.
-            warnings.simplefilter("ignore")
-            logging.disable(logging.WARNING)
-        return debug
 
     def _run(self, ctx: click.Context) -> Any:
         return super().invoke(ctx)
@@ -169,6 +162,19 @@ def said_when_slow(text: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop the SDK's notes about itself; what matters comes as a result or an error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
 
 
 def _fail(error: Exception) -> NoReturn:

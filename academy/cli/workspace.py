@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from academy.cli import options
-from academy.cli.entities import load
+from academy.cli.entities import specification
 from academy.cli.output import first
 from academy.cli.verb import Scope, Verb
 
@@ -39,9 +39,9 @@ def create(
     **fields: Any,
 ) -> Any:
     """Create a workspace with its datastores and compute targets."""
+    wanted = specification(file, {**fields, "tags": options.pairs(tags, "--tags")}, changes)
     client = scope.client()
-    given = {**fields, "tags": options.pairs(tags, "--tags")}
-    poller = client.workspaces.begin_create(load("workspace", file, given, changes))
+    poller = client.workspaces.begin_create(wanted.load("workspace"))
     return None if no_wait else poller.result()
 
 

@@ -57,10 +57,10 @@ def _variables(info: ServiceInfo, workspace: Workspace) -> dict[str, str]:
         # The SDK reads a cloud of another name from this address.
         "ARM_CLOUD_METADATA_URL": f"{info.address}/metadata/endpoints",
         "AZUREML_CURRENT_CLOUD": CLOUD,
-        # azure-identity: this machine has a managed identity, and it is the only one to try.
+        # azure-identity: this machine has a managed identity; the tools of developers are not tried.
         "IDENTITY_ENDPOINT": f"{info.address}/identity/token",
         "IDENTITY_HEADER": token,
-        "AZURE_TOKEN_CREDENTIALS": "ManagedIdentityCredential",
+        "AZURE_TOKEN_CREDENTIALS": "prod",
         # Set in Azure ML's own jobs and notebooks too.
         "AZUREML_ARM_SUBSCRIPTION": workspace.subscription,
         "AZUREML_ARM_RESOURCEGROUP": workspace.resource_group,
