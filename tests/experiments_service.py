@@ -21,7 +21,7 @@ from academy.datasets.datastores import Datastores, default_datastores
 from academy.datasets.locate import Locator
 from academy.experiments.tracking import Tracking
 from academy.paths import Home
-from academy.service.mlflow import mlflow_app
+from academy.service.mlflow import MlflowFace
 from academy.store.database import open_database
 from academy.store.documents import Documents
 from academy.store.ids import Workspace
@@ -69,10 +69,11 @@ def main(root: Path) -> None:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        tracking.start()
         yield
         tracking.close()
 
-    app = Starlette(routes=[Mount("/mlflow", app=TokenIsName(mlflow_app(tracking)))], lifespan=lifespan)
+    app = Starlette(routes=[Mount("/mlflow", app=TokenIsName(MlflowFace(tracking)))], lifespan=lifespan)
     listener = socket.create_server(("127.0.0.1", 0))
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     server = uvicorn.Server(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import subprocess
 import sys
-import textwrap
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,85 +17,14 @@ from typing import Any
 import pytest
 
 from academy.datasets.datastores import account_name
+from academy.environments import curated
+from academy.environments.build import build
 from academy.errors import InvalidField, NotFound
 from academy.experiments.tracking import Tracking
 from academy.paths import Home
 from academy.store.ids import Workspace
+from tests.experiments_process import Client, Process, Refused
 from tests.experiments_service import FIRST, SECOND, open_tracking
-
-TESTS = Path(__file__).parent
-
-
-class Refused(Exception):
-    """MLflow's client was told no."""
-
-    def __init__(self, message: str, code: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class Process:
-    """A child that answers each line it is sent with one line."""
-
-    def __init__(self, *command: str) -> None:
-        self.process = subprocess.Popen(
-            [*command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=TESTS.parent,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "PYTHONWARNINGS": "ignore"},
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def send(self, line: str) -> str:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self.line()
-
-    def end(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(20)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-
-
-class Client(Process):
-    """A process with MLflow in it."""
-
-    def __init__(self, python: str) -> None:
-        super().__init__(python, str(TESTS / "experiments_client.py"))
-        self.address = ""
-
-    def start(self, address: str) -> str:
-        """Wait until MLflow is imported; return its version."""
-        self.address = address
-        return str(json.loads(self.line())["value"])
-
-    def run(
-        self,
-        code: str,
-        *,
-        job: str | None = None,
-        workspace: Workspace = FIRST,
-        environment: Mapping[str, str] | None = None,
-    ) -> Any:
-        """Return what the snippet returns, run as a job's script where ``job`` is given."""
-        uri = f"{self.address}/mlflow/v1.0{workspace.id}"
-        variables = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_TRACKING_TOKEN": "someone", **(environment or {})}
-        if job is not None:
-            variables |= {"MLFLOW_RUN_ID": job, "MLFLOW_TRACKING_TOKEN": f"job/{job}"}
-        request = {"code": textwrap.dedent(code), "environment": variables}
-        answer = json.loads(self.send(json.dumps(request)))
-        if "error" in answer:
-            raise Refused(answer["error"], answer["code"])
-        assert "failed" not in answer, answer["failed"]
-        return answer["value"]
 
 
 @dataclass(frozen=True)
@@ -633,3 +560,72 @@ def test_spans_of_a_trace_are_kept(served: Served, client: Client) -> None:
         """
     )
     assert found == [["double", {"x": 4}, 8]]
+
+
+# MLflow 2, as the curated environments have it
+
+
+@pytest.fixture(scope="module")
+def older(both: tuple[Served, Client]) -> Iterator[Client]:
+    """A client in the environment that Azure calls sklearn-1.5."""
+    environment = build(curated.find("sklearn-1.5", "latest"), log=print)
+    client = Client(str(environment.python))
+    version = client.start(both[0].address)
+    assert version.startswith("2.")
+    yield client
+    client.end()
+
+
+def test_an_mlflow_2_script_logs_to_the_jobs_run(served: Served, older: Client) -> None:
+    job = served.job("by-mlflow-2")
+    older.run(
+        """
+        with mlflow.start_run():
+            mlflow.log_param("lr", 0.1)
+            mlflow.log_metrics({"loss": 1.5, "nan": float("nan")})
+            mlflow.set_tags({"a": "b"})
+            mlflow.log_text("hello", "notes/a.txt")
+            with mlflow.start_run(nested=True):
+                mlflow.log_metric("fold", 1)
+        """,
+        job=job,
+    )
+    run = served.tracking.get_run(FIRST, job)
+    assert (run.params, run.metrics["loss"], run.tags["a"], run.status) == (
+        {"lr": "0.1"},
+        1.5,
+        "b",
+        "FINISHED",
+    )
+    assert (served.artifacts(job) / "notes" / "a.txt").read_text() == "hello"
+    found = older.run("return sorted(mlflow.search_runs(experiment_names=['probe'])['tags.a'].dropna())")
+    assert "b" in found
+    with pytest.raises(Refused, match="Changing param values is not allowed"):
+        older.run(f"client.log_param('{job}', 'lr', 2)")
+
+
+def test_an_mlflow_2_model_is_registered_and_loaded_by_both(
+    served: Served, client: Client, older: Client
+) -> None:
+    job = served.job("model-by-mlflow-2")
+    predictions = older.run(
+        f"""
+        import pandas
+        from sklearn.linear_model import LinearRegression
+        mlflow.sklearn.autolog(log_datasets=False)
+        with mlflow.start_run():
+            LinearRegression().fit(pandas.DataFrame({{"x": [0.0, 1.0, 2.0]}}), [0.0, 2.0, 4.0])
+        mlflow.sklearn.autolog(disable=True)
+        mlflow.register_model("runs:/{job}/model", "by-mlflow-2")
+        uris = ["runs:/{job}/model", "models:/by-mlflow-2/1"]
+        x = pandas.DataFrame({{"x": [5.0]}})
+        return [float(mlflow.pyfunc.load_model(uri).predict(x)[0]) for uri in uris]
+        """,
+        job=job,
+    )
+    assert predictions == pytest.approx([10.0, 10.0])
+    assert (served.artifacts(job) / "model" / "MLmodel").is_file()
+    document = served.versions.get(FIRST.child("models", "by-mlflow-2"), "1")
+    assert (document.properties["jobName"], document.properties["modelType"]) == (job, "mlflow_model")
+    assert document.properties["modelUri"].endswith(f"/paths/ExperimentRun/dcid.{job}/model")
+    assert client.run("return client.get_model_version('by-mlflow-2', '1').run_id") == job

@@ -17,7 +17,7 @@ from mlflow.entities.model_registry.model_version_stages import (
 from mlflow.exceptions import MlflowException
 from mlflow.prompt.registry_utils import add_prompt_filter_string, has_prompt_tag
 from mlflow.protos.databricks_pb2 import (
-    FEATURE_DISABLED,
+    BAD_REQUEST,
     INVALID_PARAMETER_VALUE,
     RESOURCE_ALREADY_EXISTS,
     RESOURCE_DOES_NOT_EXIST,
@@ -91,7 +91,7 @@ class WorkspaceModelRegistry(AbstractStore):  # type: ignore[misc]
         raise MlflowException(
             f"The model {name!r} cannot be renamed: as on Azure, models keep their names. "
             f"Register its versions as {new_name!r} with mlflow.register_model('models:/{name}/1', …).",
-            FEATURE_DISABLED,
+            BAD_REQUEST,
         )
 
     @in_mlflow_terms
@@ -315,5 +315,5 @@ class WorkspaceModelRegistry(AbstractStore):  # type: ignore[misc]
 def _refuse_prompt(tags: Any) -> None:
     if has_prompt_tag(tags):
         raise MlflowException(
-            "Prompts cannot be registered: Azure ML's registry holds models only.", FEATURE_DISABLED
+            "Prompts cannot be registered: Azure ML's registry holds models only.", BAD_REQUEST
         )

@@ -6,9 +6,7 @@ processes or call out.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from fastapi import FastAPI
 from mlflow.server import app as flask_app
@@ -17,20 +15,18 @@ from mlflow.server.otel_api import otel_router
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 
 from academy.experiments.mlflow_files import WorkspaceArtifactRepository
+from academy.experiments.mlflow_loading import Wsgi
 from academy.experiments.mlflow_registry import WorkspaceModelRegistry
 from academy.experiments.mlflow_settings import ARTIFACT_SCHEME
 from academy.experiments.mlflow_tracking import WorkspaceTrackingStore
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 
 @dataclass(frozen=True)
 class MlflowServer:
-    """MLflow's two applications: ``wsgi`` is its API and page, ``traces`` takes OpenTelemetry spans."""
+    """MLflow's two applications, as ``mlflow_loading.Server`` has them."""
 
     wsgi: Wsgi
     traces: FastAPI
-    store: WorkspaceTrackingStore
 
 
 def load() -> MlflowServer:
@@ -43,4 +39,4 @@ def load() -> MlflowServer:
     handlers._model_registry_store = WorkspaceModelRegistry(store)
     traces = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     traces.include_router(otel_router)
-    return MlflowServer(flask_app, traces, store)
+    return MlflowServer(flask_app, traces)

@@ -6,13 +6,13 @@ import os
 import re
 import threading
 from collections.abc import Mapping
-from functools import partial
 
 from academy.datasets.locate import Locator
 from academy.errors import InvalidField, NotFound
 from academy.experiments import runs
 from academy.experiments.artifacts import Artifacts
 from academy.experiments.database import TrackingDatabases
+from academy.experiments.mlflow_loading import ServerLoader
 from academy.experiments.runs import RUN_NAME_TAG, NewRun, Run
 from academy.experiments.scope import Scope
 from academy.paths import Home
@@ -53,15 +53,19 @@ class Tracking:
         self._locator = locator
         self._default = default_workspace
         self._databases = TrackingDatabases(home, database_url)
+        self.server = ServerLoader()
 
     def start(self) -> None:
-        """Open the default workspace's database in the background, so that the first job need not wait."""
-        opening = partial(self._databases.open, self._default)
-        threading.Thread(target=opening, name="tracking-open", daemon=True).start()
+        """Get ready in the background: the default workspace's database, then MLflow's server."""
+        threading.Thread(target=self._get_ready, name="tracking-start", daemon=True).start()
 
     def close(self) -> None:
         """Write what waits, and close the databases."""
         self._databases.close()
+
+    def _get_ready(self) -> None:
+        self._databases.open(self._default)
+        self.server.start()
 
     def uri(self, workspace: Workspace, address: str) -> str:
         """Return the workspace's tracking URI, ``mlFlowTrackingUri`` of its document."""
