@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from azure.ai.ml import Input, Output, command
-from azure.ai.ml.entities import AmlCompute, JupyterLabJobService
+from azure.ai.ml.entities import AmlCompute, Environment, JupyterLabJobService
 from azure.ai.ml.exceptions import JobException
 from azure.ai.ml.operations._run_history_constants import RunHistoryConstants
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -20,6 +20,7 @@ from tests.conftest import Service
 Submit = Callable[..., Any]
 
 ENVIRONMENT = "azureml:academy:1"
+BARE = "mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04"
 PATIENCE_S = 30.0
 ENDED = ("Completed", "Failed", "Canceled")
 
@@ -222,6 +223,29 @@ def test_the_job_knows_its_run_and_its_variables(ml_client: Any, submit: Submit,
     )
     assert ended(ml_client, job).status == "Completed"
     assert user_log(service, job.name) == f"yes {job.name} {job.name} academy my-experiment\n"
+
+
+def test_a_job_in_a_bare_image_lacks_what_its_image_does_not_name(
+    ml_client: Any, submit: Submit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = Environment(name="bare-image", image=BARE)
+    job = submit("python -c 'import sklearn'", environment=bare)
+    with pytest.raises(JobException, match="No module named 'sklearn'"):
+        ml_client.jobs.stream(job.name)
+
+
+def test_an_environment_that_cannot_be_built_fails_the_job_in_the_words_of_uv(
+    ml_client: Any, submit: Submit, service: Service
+) -> None:
+    conda = {"dependencies": ["python=3.11", {"pip": ["--no-index", "nowhere==1.0"]}]}
+    broken = Environment(name="broken", image=BARE, conda_file=conda)
+    job = submit("true", environment=broken)
+    assert ended(ml_client, job).status == "Failed"
+    run = rest(service, f"/history/v1.0{{ws}}/runs/{job.name}/details")
+    error = run["error"]["error"]
+    assert error["innerError"]["code"] == "ImageBuildFailure"
+    assert "nowhere" in error["message"]
+    assert "azureml-logs/20_image_build_log.txt" in run["logFiles"]
 
 
 def test_interactive_services_are_ignored_with_a_warning_in_the_log(

@@ -51,6 +51,13 @@ class Started:
         wait_until(lambda: self.artifacts.user_log.exists() and text in self.log)
 
 
+def supervisor_of(server: ForkServer, folder: JobFolder) -> ProcessId:
+    """Ask for a supervisor for the job in the folder."""
+    started = server.start(folder, accepted_at=time.time())
+    os.close(started.ended)
+    return started.supervisor
+
+
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not condition():
@@ -84,7 +91,7 @@ def start(server: ForkServer, tmp_path: Path) -> Callable[..., Started]:
         folder.root.mkdir()
         given = {"environment": OWN, "artifacts": artifacts, "grace_s": 0.5, **fields}
         CommandPlan(job_id="/jobs/j", name="j", command=command, **given).write(folder)
-        return Started(folder, artifacts, server.start(folder, accepted_at=time.time()))
+        return Started(folder, artifacts, supervisor_of(server, folder))
 
     return started
 
@@ -254,7 +261,7 @@ def test_a_cancel_before_the_start_starts_nothing(
     again.root.mkdir()
     shutil.copy(job.folder.plan_file, again.plan_file)
     again.cancel_file.touch()
-    wait_for_end(server.start(again, accepted_at=time.time()))
+    wait_for_end(supervisor_of(server, again))
     done = Done.read(again)
     assert done is not None
     assert (done.status, done.started_at) == (JobStatus.CANCELED, None)
@@ -288,7 +295,7 @@ def test_the_supervisor_outlives_the_fork_server(tmp_path: Path) -> None:
     CommandPlan(job_id="/jobs/j", name="j", command=command, environment=OWN, artifacts=artifacts).write(
         folder
     )
-    job = Started(folder, artifacts, own.start(folder, accepted_at=time.time()))
+    job = Started(folder, artifacts, supervisor_of(own, folder))
     job.wait_for_log("up")
     own.close()
     go.touch()
@@ -305,8 +312,7 @@ def test_a_killed_fork_server_is_started_again(start: Callable[..., Started], se
 
 def test_two_supervisors_never_run_one_job(start: Callable[..., Started], server: ForkServer) -> None:
     job = start("echo ran >> outputs/times; sleep 0.2")
-    second = server.start(job.folder, accepted_at=time.time())
-    wait_for_end(second)
+    wait_for_end(supervisor_of(server, job.folder))
     job.ended()
     assert (job.artifacts.root / "outputs" / "times").read_text() == "ran\n"
 

@@ -77,6 +77,11 @@ def progress(document: Document, folder: JobFolder) -> Progress:
     return Progress(state.status if state else recorded, times, warnings=warnings)
 
 
+def is_recorded(document: Document) -> bool:
+    """Say whether the document tells the job's end."""
+    return JobStatus(document.properties["status"]).is_finished()
+
+
 def shown(document: Document, status: JobStatus, run: Run | None = None) -> Document:
     """Return the document with the status of this moment, and the tags and name that its run has."""
     properties = {**document.properties, "status": status.value, "isArchived": document.archived}

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,17 @@ class SupervisorNotStarted(AcademyError):
     code = "SupervisorNotStarted"
 
 
+@dataclass(frozen=True)
+class Started:
+    """A supervisor, and a descriptor that can be read (it is at its end) when the job's record is written.
+
+    The end of the supervisor's process comes a little later, unless it is killed before.
+    """
+
+    supervisor: ProcessId
+    ended: int
+
+
 class ForkServer:
     """The service's end: starts the fork server when it is first needed, and again if it died."""
 
@@ -50,8 +62,8 @@ class ForkServer:
         with self._lock:
             self._connected()
 
-    def start(self, folder: JobFolder, *, accepted_at: float) -> ProcessId:
-        """Start a supervisor for the job in ``folder`` and return its identity.
+    def start(self, folder: JobFolder, *, accepted_at: float) -> Started:
+        """Start a supervisor for the job in ``folder``.
 
         Raises
         ------
@@ -59,24 +71,29 @@ class ForkServer:
             When the operating system has no process or memory left.
         """
         request = json.dumps({"folder": str(folder.root), "acceptedAt": accepted_at}).encode() + b"\n"
-        with self._lock:
-            reply = self._ask(request) or self._ask(request)
+        ended, ending = os.pipe()
+        try:
+            with self._lock:
+                reply = self._ask(request, ending) or self._ask(request, ending)
+        finally:
+            os.close(ending)
         if reply is None:
+            os.close(ended)
             raise SupervisorNotStarted(
                 "No process could be started for the job: the machine is out of memory or of processes. "
                 "The service's log says more (academy logs)."
             )
-        return ProcessId(reply["pid"], reply["birth"])
+        return Started(ProcessId(reply["pid"], reply["birth"]), ended)
 
     def close(self) -> None:
         """Let the fork server end; supervisors go on."""
         with self._lock:
             self._disconnect()
 
-    def _ask(self, request: bytes) -> dict[str, Any] | None:
+    def _ask(self, request: bytes, ending: int) -> dict[str, Any] | None:
         connection = self._connected()
         try:
-            connection.sendall(request)
+            socket.send_fds(connection, [request], [ending])
             reply = _read_line(connection)
         except OSError:
             reply = b""
@@ -147,11 +164,12 @@ def _stand_by(connection: socket.socket, taking: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.chdir("/")
     ready = supervisor.make_ready()
-    line = _read_line(connection)
+    line, received, _, _ = socket.recv_fds(connection, 65536, 1)
     if not line:
         os.write(taking, _GONE)
         return
     request = json.loads(line)
+    os.set_inheritable(received[0], False)
     own = ProcessId.of(os.getpid())
     assert own is not None
     _write_line(connection, {"pid": own.pid, "birth": own.birth})
@@ -160,6 +178,7 @@ def _stand_by(connection: socket.socket, taking: int) -> None:
     folder = JobFolder(Path(request["folder"]))
     _log_to(folder.supervisor_log)
     supervisor.supervise(folder, ready, accepted_at=request["acceptedAt"])
+    os.close(received[0])
 
 
 def _log_to(file: Path) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from academy.jobs.plan import CommandPlan
 from academy.store.ids import Workspace
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A job that waits or runs, and the compute that it waits for or runs on."""
+    """A job that waits or runs, and the compute that it waits for or runs on.
+
+    ``plan`` is at hand for a job that this service accepted; otherwise it lies in the job's folder.
+    """
 
     workspace: Workspace
     name: str
     compute: str
     accepted_at: float
+    plan: CommandPlan | None = None
 
     @property
     def id(self) -> str:

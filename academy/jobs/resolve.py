@@ -84,6 +84,8 @@ class Resolver:
 
     def most_jobs(self, workspace: Workspace, compute: str) -> int | None:
         """Return how many jobs run on a compute at the same time; None: as many as the machine can."""
+        if compute in (SERVERLESS, LOCAL):
+            return None
         document = self.documents.find(workspace.child("computes", compute))
         return None if document is None else most_jobs(document.body)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from typing import TextIO
 from academy.datasets import inputs, outputs, trees
 from academy.datasets.ports import InputPlan, PortKind
 from academy.environments.build import BuiltEnvironment, build
+from academy.environments.definition import EnvironmentSpec
 from academy.errors import AcademyError
 from academy.jobs import artifacts, failures
 from academy.jobs.expressions import Value, Values, expand
@@ -27,7 +29,7 @@ from academy.jobs.record import Done, JobError, JobStatus, State
 from academy.jobs.signals import Ending, Interrupted, Signals
 from academy.jobs.tree import Tree
 from academy.jobs.variables import inherited, port_variables
-from academy.paths import JobFolder
+from academy.paths import ArtifactFolder, JobFolder
 
 # What processes get that are left running in the background when the command itself is over.
 _LEFT_OVER_GRACE_S = 1.0
@@ -50,9 +52,20 @@ class Outcome:
 
 
 def make_ready() -> Signals:
-    """Do what every supervisor does first; may be done before there is a job."""
+    """Do what every supervisor does first; it is done before there is a job.
+
+    After a fork, memory is copied page by page as it is first touched, which would double what a
+    supervisor adds to a small job. So it goes once through the motions here.
+    """
     become_subreaper()
-    return Signals()
+    signals = Signals()
+    with tempfile.TemporaryDirectory(prefix="academy-rehearsal-") as scratch:
+        folder = JobFolder(Path(scratch))
+        own = EnvironmentSpec("academy", "1", own=True)
+        plan = CommandPlan("", "", ":", own, ArtifactFolder(folder.root / "artifacts"))
+        plan.write(folder)
+        Supervisor(folder, CommandPlan.read(folder) or plan, signals).rehearse()
+    return signals
 
 
 def supervise(folder: JobFolder, signals: Signals, *, accepted_at: float) -> None:
@@ -96,6 +109,13 @@ class Supervisor:
                 warnings=self._state.warnings,
             )
             done.write(self._folder)
+
+    def rehearse(self) -> None:
+        """Do all that comes before and after a command, but not the command."""
+        self._claim()
+        self._enter(JobStatus.PREPARING)
+        self._prepare()
+        artifacts.collect(self._folder.work, self._plan.artifacts, self._line)
 
     def _claim(self) -> bool:
         """Make the working directory; False when there is one, because another supervisor has the job.

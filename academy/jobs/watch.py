@@ -15,7 +15,7 @@ from academy.jobs.processes import ProcessId
 
 
 class Watcher:
-    """Calls ``ended(key)`` once for each watched process, when it has ended."""
+    """Calls ``ended(key)`` once for each thing watched, when it has ended."""
 
     def __init__(self, ended: Callable[[str], None]) -> None:
         self._ended = ended
@@ -38,10 +38,14 @@ class Watcher:
         except ProcessLookupError:
             self._ended(key)
             return
-        if not process.is_alive():
+        if process.is_alive():
+            self.watch_descriptor(key, descriptor)
+        else:
             os.close(descriptor)
             self._ended(key)
-            return
+
+    def watch_descriptor(self, key: str, descriptor: int) -> None:
+        """Watch for a descriptor to become readable; it is closed then."""
         with self._lock:
             self._keys[descriptor] = key
             self._poll.register(descriptor, select.POLLIN)
@@ -58,7 +62,7 @@ class Watcher:
 
     def _run(self) -> None:
         while not self._closing:
-            for descriptor, _ in self._poll.poll():
+            for descriptor, _event in self._poll.poll():
                 if descriptor == self._wakeups:
                     os.read(self._wakeups, 4096)
                     continue
