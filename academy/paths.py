@@ -264,6 +264,11 @@ class ReplicaFolder:
         return self.root / "storage-initializer.log"
 
     @property
+    def environment(self) -> Path:
+        """A thin environment over the shared one, as a job has."""
+        return self.root / "env"
+
+    @property
     def model(self) -> Path:
         return self.root / "azureml-models"
 
@@ -287,6 +292,11 @@ class EnvironmentFolder:
     def requirements_file(self) -> Path:
         """What the installer was given."""
         return self.root / "requirements.in"
+
+    @property
+    def constraints_file(self) -> Path:
+        """What packages must not be, if something needs them."""
+        return self.root / "constraints.txt"
 
     @property
     def lock_file(self) -> Path:

@@ -133,6 +133,16 @@ class TestBuilding:
         wheel(wheels, "absent_package", "7.1")
         assert build(spec("tiny"), log=quiet).packages()["absent-package"] == "7.1"
 
+    def test_mlflow_skinny_follows_the_mlflow_that_is_pinned(self, wheels: Path) -> None:
+        wheel(wheels, "mlflow", "1.26.1")
+        wheel(wheels, "mlflow_skinny", "1.26.1")
+        wheel(wheels, "mlflow_skinny", "2.9.0")
+        wheel(wheels, "azureml_mlflow", "1.42.0", requires=["mlflow-skinny"])
+        both = build(spec("mlflow==1.26.1", "azureml-mlflow==1.42.0"), log=quiet)
+        assert both.packages()["mlflow-skinny"] == "1.26.1"
+        alone = build(spec("azureml-mlflow==1.42.0"), log=quiet)
+        assert alone.packages()["mlflow-skinny"] == "2.9.0"
+
     def test_what_a_killed_build_left_is_built_anew(self, wheels: Path) -> None:
         wheel(wheels, "tiny", "1.0")
         built = build(spec("tiny"), log=quiet)
