@@ -150,6 +150,9 @@ def test_errors_are_one_line_with_an_exit_status() -> None:
     message, status = explain(ServiceRequestError("Connection refused\nat 127.0.0.1"))
     assert "\n" not in message
     assert status == 4
+    interrupted = RuntimeError("the run is still executing")
+    interrupted.__cause__ = KeyboardInterrupt()
+    assert explain(interrupted)[1] == 130
     message, status = explain(KeyError("x"))
     assert message.startswith("KeyError: ")
     assert "--debug" in message

@@ -147,6 +147,14 @@ def test_doctor_finds_a_broken_database(home: Path) -> None:
     assert "fail  documents" in checked.stdout
 
 
+def test_doctor_finds_a_database_that_does_not_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACADEMY_DATABASE_URL", "postgresql+psycopg://someone:secret@127.0.0.1:9/none")
+    checked = run("doctor", home=home)
+    assert checked.returncode == 1
+    assert "fail  database" in checked.stdout
+    assert "secret" not in checked.stdout
+
+
 def test_logs_shows_the_end_of_the_log(service: Service, home: Path) -> None:
     shown = run("logs", "-n", "1", home=service.home.root)
     assert shown.returncode == 0

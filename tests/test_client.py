@@ -38,6 +38,8 @@ import academy
 from academy.client.sdk import storage_urls
 from academy.client.session import Session, configure, restore
 from academy.errors import AcademyError, Conflict
+from academy.paths import Home
+from academy.service.process import down, status
 from academy.store.ids import DEFAULT_WORKSPACE
 from tests.conftest import Service
 
@@ -73,6 +75,21 @@ def test_connect_gives_a_real_client_of_the_default_workspace(service: Service) 
 def test_connect_names_another_workspace(service: Service) -> None:
     client = academy.connect(service.home.root, workspace="w2", resource_group="g2", subscription_id="s2")
     assert (client.subscription_id, client.resource_group_name, client.workspace_name) == ("s2", "g2", "w2")
+
+
+def test_connect_starts_the_service_and_earlier_clients_go_on(service: Service, tmp_path: Path) -> None:
+    here = academy.connect(service.home.root)
+    other = Home(tmp_path / "home")
+    try:
+        there = academy.connect(other.root)
+        assert status(other).state == "running"
+        for client in (here, there):
+            assert client.workspaces.get(client.workspace_name).name == DEFAULT_WORKSPACE.name
+        assert there.workspaces.get(there.workspace_name).discovery_url != (
+            here.workspaces.get(here.workspace_name).discovery_url
+        )
+    finally:
+        down(other)
 
 
 def test_default_azure_credential_gives_a_token_of_this_service(session: Session) -> None:

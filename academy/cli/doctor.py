@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import sqlite3
@@ -73,6 +74,21 @@ def _uv(_home: Home) -> Iterator[Finding]:
         return
     told = subprocess.run([found, "--version"], capture_output=True, text=True, check=False)
     yield Finding("uv", Verdict.OK, f"{told.stdout.strip()} at {found}.")
+
+
+def _interpreters(_home: Home) -> Iterator[Finding]:
+    from academy.environments import curated, interpreters
+
+    known = interpreters.known()
+    if not known:
+        yield Finding("interpreters", Verdict.FAIL, "none for environments.", "Name some in ACADEMY_PYTHONS.")
+        return
+    versions = ", ".join(dict.fromkeys(interpreter.version for interpreter in known))
+    yield Finding("interpreters", Verdict.OK, f"Python {versions}.")
+    for python in sorted({curated.find(name, "latest").python for name in curated.names()}):
+        nearest = interpreters.difference(python, interpreters.find(python))
+        if nearest is not None:
+            yield Finding("interpreters", Verdict.WARN, nearest)
 
 
 def _sdk(_home: Home) -> Iterator[Finding]:
@@ -174,11 +190,8 @@ def _secrets(home: Home) -> Iterator[Finding]:
 
 
 def _databases(home: Home) -> Iterator[Finding]:
-    databases = {"documents": home.database_file}
-    databases |= {
-        f"MLflow {file.stem}": file for file in sorted(home.tracking_database("x").parent.glob("*.db"))
-    }
-    for name, file in databases.items():
+    tracking = sorted(home.tracking_database("any").parent.glob("*.db"))
+    for name, file in [("documents", home.database_file), *(("MLflow", file) for file in tracking)]:
         if not file.exists():
             continue
         try:
@@ -191,6 +204,23 @@ def _databases(home: Home) -> Iterator[Finding]:
             yield Finding(name, Verdict.OK, f"{file} is sound.")
         else:
             yield Finding(name, Verdict.FAIL, f"{file}: {told}.", "Restore it from a copy, or move it away.")
+
+
+def _shared_database(_home: Home) -> Iterator[Finding]:
+    url = os.environ.get("ACADEMY_DATABASE_URL")
+    if not url:
+        return
+    from sqlalchemy import create_engine, make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        shown = make_url(url).render_as_string(hide_password=True)
+        create_engine(url).connect().close()
+    except (SQLAlchemyError, ImportError) as error:
+        reason = str(error).splitlines()[0]
+        yield Finding("database", Verdict.FAIL, f"{reason}.", "Mend ACADEMY_DATABASE_URL, or leave it out.")
+    else:
+        yield Finding("database", Verdict.OK, f"{shown} answers.")
 
 
 def _environments(_home: Home) -> Iterator[Finding]:
@@ -227,11 +257,13 @@ def _kernel(_home: Home) -> Iterator[Finding]:
 CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     _python,
     _uv,
+    _interpreters,
     _sdk,
     _home,
     _service,
     _secrets,
     _databases,
+    _shared_database,
     _environments,
     _kernel,
 )

@@ -14,6 +14,8 @@ _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 def explain(error: Exception) -> tuple[str, int]:
     """Return the message and the exit status for ``error``."""
+    if isinstance(error.__cause__, KeyboardInterrupt):  # jobs.stream makes an error of Ctrl-C
+        return "interrupted; the job goes on ('academy job cancel' ends it)", 130
     azure = sys.modules.get("azure.core.exceptions")
     if azure and isinstance(error, azure.HttpResponseError):
         return _one_line(_http_message(error)), _BY_HTTP_STATUS.get(error.status_code or 0, 1)

@@ -75,7 +75,7 @@ class ServiceCommand(click.Command):
         debug = bool(ctx.params.pop("debug") or root.get("debug"))
         ctx.obj = Scope(Home.locate(ctx.params.pop("home") or root.get("home")))
         try:
-            with contextlib.nullcontext() if debug else _quiet():
+            with _talkative() if debug else _quiet():
                 return self._run(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
@@ -162,6 +162,13 @@ def said_when_slow(text: str) -> Iterator[None]:
         yield
     finally:
         timer.cancel()
+
+
+@contextlib.contextmanager
+def _talkative() -> Iterator[None]:
+    """Show every request of the SDK, and what it says of itself."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr)
+    yield
 
 
 @contextlib.contextmanager
