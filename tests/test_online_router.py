@@ -29,6 +29,7 @@ class FakeReplicas:
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
+        self.takes = True
         self._servers: list[asyncio.Server] = []
 
     async def start(self, answer: Answer, port: int = 0) -> int:
@@ -38,6 +39,8 @@ class FakeReplicas:
                     head = await reader.readuntil(b"\r\n\r\n")
                     length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
                     self.heads.append(head)
+                    if self.takes:
+                        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                     await answer(await reader.readexactly(length), writer)
             except (asyncio.IncompleteReadError, ConnectionError):
                 pass
@@ -261,6 +264,21 @@ def test_replica_that_dies_at_work_is_502(tmp_path: Path) -> None:
         port = await replicas.start(dies)
         with pytest.raises(ReplicaLost, match="ended while it worked on the request"):
             await router.forward(route(target(tmp_path, port)), post())
+
+    run(work)
+
+
+def test_request_that_no_replica_took_is_sent_again(tmp_path: Path) -> None:
+    async def work(router: Router, replicas: FakeReplicas) -> None:
+        async def dies(_body: bytes, writer: asyncio.StreamWriter) -> None:
+            # As the kernel does for a process that is killed: accepted, and closed without a word.
+            replicas.takes = True
+            set_ports(ReplicaFolder(tmp_path / "blue"), living)
+            writer.close()
+
+        living, dying = await replicas.start(says("living")), await replicas.start(dies)
+        replicas.takes = False
+        assert (await router.forward(route(target(tmp_path, dying)), post())).body == b"living"
 
     run(work)
 

@@ -26,10 +26,11 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
-from academy.endpoints.record import ReplicaStatus, State
+from academy.endpoints.record import Generations, ReplicaStatus, State
 from academy.jobs.processes import ProcessId
 from academy.paths import DeploymentFolder
 from academy.service.process import down, status, up
+from academy.store.ids import DEFAULT_WORKSPACE
 from tests.conftest import Service
 
 OWN = "azureml:academy:1"
@@ -309,6 +310,29 @@ def test_keys_are_regenerated(client: Any, lab: Caller) -> None:
     assert lab.status(Authorization=f"Bearer {after.secondary_key}")[0] == 200
 
 
+def arm(service: Service, method: str, path: str, body: Any = None) -> Any:
+    """Call the REST API as other clients do."""
+    url = f"{service.info.address}{DEFAULT_WORKSPACE.id}/onlineEndpoints{path}"
+    headers = {"Authorization": f"Bearer {service.token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, headers, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return json.loads(error.read())
+
+
+def test_endpoints_are_listed_by_name_and_tag(service: Service, lab: Caller) -> None:
+    tagged = arm(service, "PATCH", "/ep-lab", {"tags": {"team": "one"}})
+    assert (tagged["tags"], tagged["properties"]["traffic"]) == ({"team": "one"}, {"blue": 100})
+    for query in ("?name=ep-lab", "?tags=team", "?tags=team=one", "?name=EP-LAB&computeType=Managed"):
+        assert [found["name"] for found in arm(service, "GET", query)["value"]] == ["ep-lab"]
+    for query in ("?tags=team=two", "?name=ep-la", "?computeType=Kubernetes"):
+        assert arm(service, "GET", query)["value"] == []
+    assert arm(service, "GET", "?orderBy=x")["error"]["code"] == "NotSupported"
+
+
 def test_update_in_place_fails_no_request(client: Any, service: Service, lab: Caller, code: Path) -> None:
     old, stop, failures = ProcessId.of(lab()["pid"]), threading.Event(), []
 
@@ -363,6 +387,20 @@ def test_update_that_fails_leaves_the_old_one_serving(client: Any, lab: Caller, 
     assert lab(azureml_model_deployment="green")["color"] == "lime"
 
 
+def test_instances_are_changed_by_a_patch(service: Service, client: Any, lab: Caller) -> None:
+    scaled = arm(service, "PATCH", "/ep-lab/deployments/green", {"sku": {"capacity": 2}})
+    assert scaled["properties"]["provisioningState"] == "Updating"
+    wait_for(lambda: client.online_deployments.get("green", "ep-lab").provisioning_state == "Succeeded")
+    standing = Generations.read(folder_of(service, "ep-lab", "green"))
+    assert standing is not None
+    assert len(state_of(service, "ep-lab", "green", standing.newest).ports) == 2
+    sizes = arm(service, "GET", "/ep-lab/deployments/green/skus")["value"]
+    assert sizes[0]["capacity"]["maximum"] == 50
+    assert "must be a number of lines" in str(
+        arm(service, "POST", "/ep-lab/deployments/green/getLogs", {"tail": -1})
+    )
+
+
 def test_deployment_that_never_served_is_deleted(
     client: Any, service: Service, lab: Caller, code: Path
 ) -> None:
@@ -372,9 +410,13 @@ def test_deployment_that_never_served_is_deleted(
     with pytest.raises(HttpResponseError, match="never"):
         poller.result()
     assert lab.status(azureml_model_deployment="red")[0] == 404
+    endpoint = client.online_endpoints.get("ep-lab")
+    endpoint.traffic = {"blue": 100, "red": 0}
+    client.online_endpoints.begin_create_or_update(endpoint).result()
     folder = folder_of(service, "ep-lab", "red")
     client.online_deployments.begin_delete("red", "ep-lab").result()
     assert not folder.root.exists()
+    assert "red" not in client.online_endpoints.get("ep-lab").traffic
     assert lab.status()[0] == 200
 
 
@@ -444,7 +486,7 @@ def test_deleted_endpoint_leaves_nothing(client: Any, service: Service, code: Pa
     assert not replica.is_alive()
     assert supervisor is not None
     assert not supervisor.is_alive()
-    assert not list(service.home.root.glob("online/*/ep-gone/*"))
+    assert not list(service.home.root.glob("online/*/ep-gone"))
     assert caller.status()[0] == 404
     with pytest.raises(ResourceNotFoundError):
         client.online_endpoints.get("ep-gone")

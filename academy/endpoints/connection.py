@@ -10,6 +10,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 Header = tuple[bytes, bytes]
 
@@ -58,7 +59,9 @@ class Message:
         """Return the request as it goes over the wire."""
         lines = [f"{self.method} {self.target} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n".encode("latin-1")]
         lines += [b"%b: %b\r\n" % header for header in passed_on(self.headers)]
-        lines.append(b"content-length: %d\r\n\r\n" % len(self.body))
+        # The replica says "100 Continue" when it takes the request. It is not waited for; but a
+        # connection that ends before it can be tried again elsewhere, and one that ends after it cannot.
+        lines.append(b"expect: 100-continue\r\ncontent-length: %d\r\n\r\n" % len(self.body))
         return b"".join(lines) + self.body
 
 
@@ -83,28 +86,19 @@ class Connections:
         Raises
         ------
         NotDelivered
-            When no replica listens on the port.
+            When no replica took the request, so that another may.
         ReplyLost
-            When it ended before it replied.
+            When one took it and ended before it replied.
         """
-        data = message.encode(port)
-        kept = self._take(port)
-        if kept is not None:
+        connection = self._take(port)
+        if connection is None:
+            self._forget_ended()
             try:
-                return await self._on(kept, port, data)
-            except ReplyLost:
-                # It was kept open, and closed without a byte: it may have been closed before the
-                # request came. A new connection tells whether the replica is alive, once.
-                pass
+                connection = _Connection(*await asyncio.open_connection("127.0.0.1", port))
+            except OSError as error:
+                raise NotDelivered(str(error)) from error
         try:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError as error:
-            raise NotDelivered(str(error)) from error
-        return await self._on(_Connection(reader, writer), port, data)
-
-    async def _on(self, connection: _Connection, port: int, data: bytes) -> Reply:
-        try:
-            reply = await connection.exchange(data)
+            reply = await connection.exchange(message.encode(port))
         except BaseException:
             # Also when the caller stops waiting: the rest of the reply would be taken for the next one.
             connection.close()
@@ -124,6 +118,16 @@ class Connections:
             connection.close()
         del self._idle[port]
         return None
+
+    def _forget_ended(self) -> None:
+        """Close the connections that replicas have closed: nobody asks for the port of a dead one again."""
+        for port, idle in list(self._idle.items()):
+            for connection in idle:
+                if not connection.is_open():
+                    connection.close()
+            self._idle[port] = [connection for connection in idle if connection.is_open()]
+            if not self._idle[port]:
+                del self._idle[port]
 
     def close(self) -> None:
         """Close every kept connection."""
@@ -145,17 +149,24 @@ class _Connection:
         self._writer.close()
 
     async def exchange(self, data: bytes) -> Reply:
+        is_taken = False
         try:
             self._writer.write(data)
             await self._writer.drain()
-            head = await self._reader.readuntil(b"\r\n\r\n")
-            first, *lines = head[:-4].split(b"\r\n")
-            headers = [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+            status, headers = await self._head()
+            while status == HTTPStatus.CONTINUE:
+                is_taken = True
+                status, headers = await self._head()
             length = next(int(value) for name, value in headers if name.lower() == b"content-length")
-            body = await self._reader.readexactly(length)
+            return Reply(status, headers, await self._reader.readexactly(length))
         except (OSError, asyncio.IncompleteReadError) as error:
-            raise ReplyLost(str(error)) from error
-        return Reply(int(first.split(b" ", 2)[1]), tuple(headers), body)
+            raise (ReplyLost if is_taken else NotDelivered)(str(error)) from error
+
+    async def _head(self) -> tuple[int, tuple[Header, ...]]:
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        first, *lines = head[:-4].split(b"\r\n")
+        parts = (line.partition(b":") for line in lines)
+        return int(first.split(b" ", 2)[1]), tuple((name, value.strip()) for name, _, value in parts)
 
 
 def passed_on(headers: Iterable[Header]) -> list[Header]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from academy.datasets.locate import Locator
+from academy.datasets.trees import remove
 from academy.endpoints import deployment as deployments
 from academy.endpoints.endpoint import AuthMode, checked_endpoint, checked_name
 from academy.endpoints.fleet import Fleet, Member
@@ -96,6 +97,7 @@ class OnlineEngine:
             self._routes.pop(_key(endpoint.id), None)
         try:
             self._fleet.end(members)
+            remove(self._home.online_endpoint(workspace.key, endpoint.name))
             self._documents.delete(endpoint.id, who=who)
         finally:
             self._fleet.forget(ids)
@@ -141,6 +143,8 @@ class OnlineEngine:
                     target="properties.traffic",
                 )
             members = self._fleet.release([found.id])
+            if found.name in (above.properties.get("traffic") or {}):
+                self._documents.update(above.id, lambda old: _without_traffic(old, found.name), who=who)
             self._refresh(above.id, without=found.id)
         try:
             self._fleet.end(members)
@@ -239,6 +243,12 @@ def _instance_status(member: Member) -> str:
         "UserContainerStart": started,
     }
     return "\n".join(["Instance status:", *(f"{step}: {how}" for step, how in steps.items())])
+
+
+def _without_traffic(body: Body, deployment: str) -> Body:
+    properties = body["properties"]
+    traffic = {name: share for name, share in properties["traffic"].items() if name != deployment}
+    return {**body, "properties": {**properties, "traffic": traffic}}
 
 
 def _key(endpoint_id: str) -> tuple[str, str]:

@@ -86,6 +86,10 @@ class Supervisor:
         built = build(plan.environment, log=self._note)
         if built.note:
             self._note(built.note)
+        if not plan.environment.own:
+            # What a script installs must not reach others; one that a killed supervisor left is made anew.
+            shutil.rmtree(folder.environment, ignore_errors=True)
+            built = built.private(folder.environment)
         model_dir, served = self._place_model()
         if plan.code is not None:
             self._place(plan.code, folder.code)

@@ -66,6 +66,12 @@ class Handler(BaseHTTPRequestHandler):
     def do_OPTIONS(self) -> None:
         self._handle()
 
+    def handle_expect_100(self) -> bool:
+        """Say at once that the request is taken; its sender counts on it."""
+        taken = super().handle_expect_100()
+        self.wfile.flush()
+        return taken
+
     def log_message(self, format: str, *args: Any) -> None:
         log.debug(format, *args)
 
