@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -223,16 +225,88 @@ def test_workspace_is_created_by_the_sdk_with_all_that_belongs_to_it(service: Se
 def test_field_that_is_not_supported_is_refused_by_name(service: Service, name: str) -> None:
     client = service.client()
     body = {"properties": {"dataType": "uri_file", "dataUri": "a", "autoDeleteSetting": {"value": "1d"}}}
-    answer = send(service, f"data/{name}/versions/1", body)
+    answer = request(service, "PUT", f"data/{name}/versions/1", body)
     assert answer.status_code == 400
     assert answer.json()["error"]["target"] == "properties.autoDeleteSetting"
     assert "'autoDeleteSetting'" in answer.json()["error"]["message"]
     assert name not in {data.name for data in client.data.list()}
 
 
-def send(service: Service, path: str, body: dict[str, Any]) -> Any:
-    return httpx.put(
+def request(service: Service, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    """Speak to the service without the SDK, below the default workspace."""
+    return httpx.request(
+        method,
         f"{service.info.address}{DEFAULT_WORKSPACE.id}/{path}",
         json=body,
         headers={"Authorization": f"Bearer {service.token}"},
     )
+
+
+def test_two_clients_at_the_same_moment_overwrite_nothing(
+    service: Service, name: str, tmp_path: Path
+) -> None:
+    clients = [service.client() for _ in range(4)]
+    paths = [tmp_path / f"{number}.csv" for number in range(4)]
+    for path in paths:
+        path.write_text(path.name)
+
+    def attempt(number: int) -> Any:
+        try:
+            return register(clients[number], name, paths[number])
+        except ResourceExistsError:
+            return None
+
+    with ThreadPoolExecutor(4) as pool:
+        made = [data for data in pool.map(attempt, range(4)) if data is not None]
+    # The SDK reads the next number and then writes it: who comes second is told so, and nothing is lost.
+    assert made
+    assert len({data.version for data in made}) == len(made)
+    for data in made:
+        assert clients[0].data.get(name, version=data.version).path == data.path
+
+
+def test_tags_and_description_of_a_version_may_change(ml_client: Any, name: str, table: Path) -> None:
+    made = register(ml_client, name, table, tags={"a": "1"})
+    made.tags = {"a": "2"}
+    made.description = "changed"
+    ml_client.data.create_or_update(made)
+    found = ml_client.data.get(name, version="1")
+    assert (found.tags, found.description) == ({"a": "2"}, "changed")
+
+
+def test_version_and_container_are_deleted_over_rest(service: Service, name: str, table: Path) -> None:
+    client = service.client()
+    register(client, name, table, version="1")
+    register(client, name, table, version="2")
+    assert request(service, "DELETE", f"data/{name}/versions/2").status_code == 200
+    assert [data.version for data in client.data.list(name)] == ["1"]
+    assert request(service, "DELETE", f"data/{name}").status_code == 200
+    assert request(service, "GET", f"data/{name}/versions/1").status_code == 404
+
+
+def test_label_points_at_a_version(service: Service, name: str, table: Path) -> None:
+    register(service.client(), name, table, version="1")
+    register(service.client(), name, table, version="2")
+    body = {"properties": {"version": "1"}}
+    assert request(service, "PUT", f"data/{name}/labels/golden", body).json()["name"] == "1"
+    assert request(service, "GET", f"data/{name}/labels/golden").json()["name"] == "1"
+    assert request(service, "GET", f"data/{name}/labels/latest").json()["name"] == "2"
+    missing = request(service, "GET", f"data/{name}/labels/silver")
+    assert missing.status_code == 404
+    assert "'golden'" in missing.json()["error"]["message"]
+
+
+def test_audit_log_tells_who_made_what(service: Service, name: str, table: Path) -> None:
+    register(service.client(), name, table)
+    container = f"{DEFAULT_WORKSPACE.id}/data/{name}"
+    answer = httpx.get(
+        f"{service.info.address}/academy/audit",
+        params={"resource": container},
+        headers={"Authorization": f"Bearer {service.token}"},
+    )
+    rows = answer.json()["value"]
+    assert [(row["action"], row["resource"]) for row in rows] == [
+        ("create", container),
+        ("create", f"{container}/versions/1"),
+    ]
+    assert {row["who"] for row in rows} == {getpass.getuser()}

@@ -216,6 +216,14 @@ def test_latest_passes_over_archived_versions(versions: Versions) -> None:
     assert versions.next_version(IRIS) == "3"
 
 
+def test_containers_of_anonymous_assets_are_not_listed(versions: Versions) -> None:
+    put(versions, "1")
+    hidden = WORKSPACE.child("data", "CliV2AnonymousData")
+    versions.put(hidden, "1", {"properties": {"dataUri": "b.csv", "isAnonymous": True}}, who="ana")
+    assert [item.name for item in versions.containers(WORKSPACE.child("data")).items] == ["iris"]
+    assert versions.get(hidden, "1").name == "1"
+
+
 def test_labels_point_at_versions_and_go_with_them(versions: Versions) -> None:
     put(versions, "1")
     put(versions, "2")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, func, select
+from sqlalchemy import Connection, Engine, Row, Select, false, func, select
 from sqlalchemy.exc import IntegrityError
 
 from academy.errors import Conflict, NotFound
@@ -180,10 +180,13 @@ class Documents:
         newest_first: bool = True,
         skip: int = 0,
         top: int | None = None,
+        unless: tuple[str, ...] | None = None,
     ) -> Page:
-        """List a collection in order of creation."""
+        """List a collection in order of creation, but for those whose body is true at the path ``unless``."""
         order = documents.c.sequence.desc() if newest_first else documents.c.sequence
         query = _in_view(select(documents).where(documents.c.collection == collection.lower()), view)
+        if unless is not None:
+            query = query.where(func.coalesce(documents.c.body[unless].as_boolean(), false()).is_(False))
         query = query.order_by(order).offset(skip)
         with self._reading.connect() as connection:
             rows = connection.execute(query.limit(top + 1) if top is not None else query).all()

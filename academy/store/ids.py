@@ -79,7 +79,9 @@ class ResourceId:
         workspace = Workspace(match["subscription"], match["resource_group"], match["name"])
         rest = (match["rest"] or "").strip("/")
         # The SDK resolves "azureml:iris@latest" to an id whose name still has the prefix.
-        return cls(workspace, tuple(part.removeprefix("azureml:") for part in rest.split("/")) if rest else ())
+        return cls(
+            workspace, tuple(part.removeprefix("azureml:") for part in rest.split("/")) if rest else ()
+        )
 
     @property
     def id(self) -> str:

@@ -22,7 +22,7 @@ from academy.store.tables import labels
 MUTABLE = frozenset({"description", "tags", "properties", "isArchived", "isAnonymous", "stage", "autoDelete"})
 
 # What Azure's container documents show of their newest version.
-_SHOWN_IN_CONTAINER = ("dataType",)
+_SHOWN_IN_CONTAINER = ("dataType", "isAnonymous")
 
 LATEST = "latest"
 
@@ -123,8 +123,12 @@ class Versions:
     def containers(
         self, collection: str, *, view: ListView = ListView.ACTIVE_ONLY, skip: int = 0, top: int | None = None
     ) -> Page:
-        """List the containers of a collection such as ``…/data``, each with its latest and next version."""
-        page = self.documents.list(collection, view=view, skip=skip, top=top)
+        """List the containers of a collection such as ``…/data``, each with its latest and next version.
+
+        Those that hold anonymous assets are left out, as on Azure.
+        """
+        anonymous = ("properties", "isAnonymous")
+        page = self.documents.list(collection, view=view, skip=skip, top=top, unless=anonymous)
         return Page([self._described(item) for item in page.items], page.next_skip)
 
     def container(self, id: str) -> Document:
