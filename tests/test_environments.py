@@ -14,11 +14,11 @@ import yaml
 from academy.environments import conda, curated, interpreters
 from academy.environments.build import build
 from academy.environments.errors import EnvironmentBuildError
+from academy.environments.folders import curated_environments
 from academy.environments.resolve import resolve
 from academy.environments.spec import EnvironmentSpec, from_conda, from_document, from_requirements
 from academy.environments.warm import main, warm
 from academy.errors import InvalidField, NotFound, Unsupported, UserError
-from academy.paths import curated_environments
 from academy.store.database import open_database
 from academy.store.documents import Documents
 from academy.store.ids import Workspace

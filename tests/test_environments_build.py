@@ -17,8 +17,9 @@ import pytest
 from academy.environments import curated, interpreters
 from academy.environments.build import build
 from academy.environments.errors import EnvironmentBuildError
+from academy.environments.folders import EnvironmentFolder
 from academy.environments.spec import EnvironmentSpec, LockFile, from_conda, from_document
-from academy.paths import EnvironmentFolder, read_json
+from academy.paths import read_json
 from tests.environments_wheels import THIS, quiet, run, waiting_source, wheel
 
 

@@ -21,8 +21,9 @@ from academy.environments import interpreters, uv
 from academy.environments.built import BuiltEnvironment, installed, normalised, own
 from academy.environments.definition import EnvironmentSpec, LockFile
 from academy.environments.errors import EnvironmentBuildError
+from academy.environments.folders import EnvironmentFolder
 from academy.environments.interpreters import Interpreter
-from academy.paths import EnvironmentFolder, environment_cache, read_json, write_atomic, write_json
+from academy.paths import environment_cache, read_json, write_atomic, write_json
 
 __all__ = ["BuiltEnvironment", "build"]
 

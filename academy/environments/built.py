@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from academy.paths import EnvironmentFolder
+from academy.environments.folders import EnvironmentFolder
 
 # What a process would otherwise carry over from the Python, the notebook or the shell that Academy runs
 # in. MPLBACKEND is set by notebook kernels and names a module that the environment lacks.

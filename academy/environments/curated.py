@@ -18,8 +18,8 @@ import yaml
 from academy.environments.built import normalised
 from academy.environments.definition import EnvironmentSpec, LockFile
 from academy.environments.errors import EnvironmentBuildError
+from academy.environments.folders import curated_environments
 from academy.errors import NotFound, choices
-from academy.paths import curated_environments
 
 # Azure shows its curated environments in workspaces under this prefix.
 PREFIX = "AzureML-"

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from academy.environments.errors import EnvironmentBuildError
+from academy.environments.folders import interpreters_file
 from academy.errors import choices
-from academy.paths import interpreters_file, read_json, write_json
+from academy.paths import read_json, write_json
 
 # uv makes environments for these and no older ones.
 _OLDEST, _NEWEST = (3, 6), (3, 20)
