@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from azure.ai.ml import Input, Output, command
-from azure.ai.ml.entities import AmlCompute, Environment, JupyterLabJobService
+from azure.ai.ml.entities import AmlCompute, Data, Environment, JupyterLabJobService, Model
 from azure.ai.ml.exceptions import JobException
 from azure.ai.ml.operations._run_history_constants import RunHistoryConstants
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
@@ -304,6 +304,50 @@ def test_an_output_with_a_name_becomes_an_asset_once(ml_client: Any, submit: Sub
     assert ended(ml_client, reader).status == "Completed"
 
 
+def test_inputs_come_from_everywhere_in_every_mode(
+    ml_client: Any, submit: Submit, service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "local.csv").write_text("local")
+    table = tmp_path / "table"
+    table.mkdir()
+    (table / "part.csv").write_text("part")
+    (table / "MLTable").write_text("paths:\n  - file: ./part.csv\n")
+    maker = submit(
+        "mkdir outputs/model; echo model > outputs/model/weights; echo placed > ${{outputs.o}}/placed",
+        outputs={"o": Output(path="azureml://datastores/workspaceblobstore/paths/my/${{name}}/")},
+    )
+    assert ended(ml_client, maker).status == "Completed"
+    model_path = f"azureml://jobs/{maker.name}/outputs/artifacts/paths/outputs/model"
+    ml_client.models.create_or_update(
+        Model(name="everywhere", version="1", path=model_path, type="custom_model")
+    )
+    ml_client.data.create_or_update(
+        Data(name="everywhere", version="1", path=str(tmp_path / "local.csv"), type="uri_file")
+    )
+    blob = f"azureml://datastores/workspaceblobstore/paths/my/{maker.name}/"
+    job = submit(
+        "cat ${{inputs.local}}; cat ${{inputs.asset}}; ls ${{inputs.table}} ${{inputs.evaluated}};"
+        " cat ${{inputs.model}}/weights; cat ${{inputs.store}}/placed; echo more >> ${{inputs.store}}/placed;"
+        " echo ${{inputs.direct}}",
+        inputs={
+            "local": Input(type="uri_file", path=str(tmp_path / "local.csv")),
+            "asset": Input(type="uri_file", path="azureml:everywhere:1", mode="download"),
+            "table": Input(type="mltable", path=str(table), mode="ro_mount"),
+            "evaluated": Input(type="mltable", path=str(table), mode="eval_mount"),
+            "model": Input(type="custom_model", path="azureml:everywhere:1"),
+            "store": Input(type="uri_folder", path=blob, mode="download"),
+            "direct": Input(type="uri_folder", path=blob, mode="direct"),
+        },
+    )
+    assert ended(ml_client, job).status == "Completed"
+    shown = user_log(service, job.name)
+    assert shown.startswith("locallocal")
+    assert shown.count("part.csv") == 2
+    assert shown.count("MLTable") == 1
+    assert "model\nplaced\n" in shown
+    assert f"/datastores/workspaceblobstore/paths/my/{maker.name}" in shown.splitlines()[-1]
+
+
 def test_a_failed_job_registers_nothing(ml_client: Any, submit: Submit) -> None:
     job = submit(
         "echo x > ${{outputs.o}}; exit 1", outputs={"o": Output(type="uri_file", name="of-a-failed-job")}
@@ -322,6 +366,27 @@ def test_tags_and_names_are_those_of_the_run_and_can_be_changed(ml_client: Any, 
     assert changed.tags == {"team": "a", "grade": "b"}
     assert (changed.display_name, changed.description) == ("second try", "why")
     assert ml_client.jobs.get(job.name).tags == {"team": "a", "grade": "b"}
+
+
+TAGGER = """
+import json, os, urllib.request
+run = os.environ["MLFLOW_RUN_ID"]
+url = os.environ["MLFLOW_TRACKING_URI"] + "/api/2.0/mlflow/runs/set-tag"
+token = os.environ["MLFLOW_TRACKING_TOKEN"]
+headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+body = json.dumps({"run_id": run, "key": "from", "value": "within"}).encode()
+urllib.request.urlopen(urllib.request.Request(url, body, headers)).read()
+"""
+
+
+def test_a_tag_that_the_job_gives_its_run_is_the_jobs(
+    ml_client: Any, submit: Submit, code: Callable[[str], str]
+) -> None:
+    job = submit("python main.py", code=code(TAGGER), tags={"from": "outside", "other": "x"})
+    assert ended(ml_client, job).status == "Completed"
+    assert ml_client.jobs.get(job.name).tags == {"from": "within", "other": "x"}
+    (listed,) = (item for item in ml_client.jobs.list() if item.name == job.name)
+    assert listed.tags == {"from": "within", "other": "x"}
 
 
 def test_archived_jobs_leave_the_list_and_come_back(ml_client: Any, submit: Submit) -> None:

@@ -15,9 +15,10 @@ import pytest
 from azure.ai.ml import Output, command
 from azure.ai.ml.entities import AmlCompute
 
+from academy.datasets.datastores import ARTIFACT_CONTAINER, account_name, run_prefix
 from academy.jobs.processes import ProcessId
 from academy.jobs.record import Done, JobError, State
-from academy.paths import JobFolder
+from academy.paths import ArtifactFolder, JobFolder
 from academy.service.process import down
 from academy.store.ids import Workspace
 from tests.conftest import Service, start
@@ -47,6 +48,11 @@ def ended(client: Any, name: str) -> Any:
 
 def folder_of(service: Service, name: str) -> JobFolder:
     return service.home.job(WORKSPACE.key, name)
+
+
+def log_of(service: Service, name: str) -> Path:
+    container = service.home.container(account_name(WORKSPACE), ARTIFACT_CONTAINER)
+    return ArtifactFolder(container / run_prefix(name)).user_log
 
 
 def running(service: Service, name: str) -> State:
@@ -80,7 +86,10 @@ def below(process: ProcessId | None) -> list[psutil.Process]:
 
 def test_a_killed_command_fails_the_job_with_a_message(ml_client: Any, service: Service) -> None:
     name = submit(ml_client, "echo so far; exec sleep 60")
-    kill(running(service, name).process)
+    process = running(service, name).process
+    log = log_of(service, name)
+    wait_until(lambda: log.exists() and "so far" in log.read_text())
+    kill(process)
     assert ended(ml_client, name) == "Failed"
     error = error_of(service, name)
     assert error.code == "CommandKilled"
@@ -91,16 +100,15 @@ def test_a_killed_command_fails_the_job_with_a_message(ml_client: Any, service: 
 def test_a_killed_supervisor_fails_the_job_and_leaves_no_process(ml_client: Any, service: Service) -> None:
     name = submit(ml_client, "(setsid sleep 60 &); echo kept > outputs/kept; echo ready; sleep 60")
     state = running(service, name)
-    log = service.home.root.rglob(f"dcid.{name}/user_logs/std_log.txt")
-    file = next(log)
-    wait_until(lambda: "ready" in file.read_text())
+    log = log_of(service, name)
+    wait_until(lambda: log.exists() and "ready" in log.read_text())
     family = below(state.supervisor)
     assert len(family) >= 2
     kill(state.supervisor)
     assert ended(ml_client, name) == "Failed"
     assert error_of(service, name).code == "SupervisorLost"
     assert not [process for process in family if process.is_running()]
-    assert (file.parents[1] / "outputs" / "kept").read_text() == "kept\n"
+    assert (log.parents[1] / "outputs" / "kept").read_text() == "kept\n"
 
 
 def test_a_job_that_was_to_be_canceled_when_its_supervisor_died_is_canceled(
@@ -114,6 +122,19 @@ def test_a_job_that_was_to_be_canceled_when_its_supervisor_died_is_canceled(
     kill(supervisor)
     poller.result()
     assert ml_client.jobs.get(name).status == "Canceled"
+
+
+def test_a_job_that_the_disk_did_not_let_start_starts_when_somebody_looks(
+    ml_client: Any, service: Service, tmp_path: Path
+) -> None:
+    # A file in the place of the job's folder fails as a full disk does: with an OSError.
+    obstacle = folder_of(service, "obstructed").root
+    obstacle.parent.mkdir(parents=True, exist_ok=True)
+    obstacle.touch()
+    submit(ml_client, "true", name="obstructed")
+    assert ml_client.jobs.get("obstructed").status == "NotStarted"
+    obstacle.unlink()
+    assert ended(ml_client, "obstructed") == "Completed"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from academy.errors import AcademyError
 from academy.jobs import command, lost
 from academy.jobs.document import is_recorded
 from academy.jobs.finish import Finisher
-from academy.jobs.forkserver import ForkServer, SupervisorNotStarted
+from academy.jobs.forkserver import ForkServer
 from academy.jobs.plan import CommandPlan
+from academy.jobs.processes import ProcessId
 from academy.jobs.queue import Queue, Ticket
 from academy.jobs.record import Done, JobError, JobStatus, State
 from academy.jobs.resolve import Resolver
@@ -59,7 +60,6 @@ class Dispatcher:
 
     def accept(self, ticket: Ticket) -> bool:
         """Start a job now, or let it wait; say whether it waits."""
-        self._keep_plan(ticket)
         with self._lock:
             self._queue.add(ticket)
             self.wake()
@@ -69,15 +69,15 @@ class Dispatcher:
         """Take up jobs that have not ended, in the order in which they were accepted."""
         self._server.warm()
         for ticket in tickets:
-            folder = self._folder_of(ticket)
-            begun = State.read(folder) is not None or Done.read(folder) is not None
-            with self._lock:
-                if begun:
-                    self._queue.occupy(ticket)
-                else:
-                    self._queue.add(ticket)
-            if begun:
-                self.settle(ticket)
+            self._take_up(ticket)
+        self.wake()
+
+    def tend(self, ticket: Ticket) -> None:
+        """Take up a job that has not ended if nobody looks after it, as after a full disk."""
+        with self._lock:
+            if self._queue.find(ticket.id) is not None or ticket.id in self._settling:
+                return
+            self._take_up(ticket)
         self.wake()
 
     def wake(self) -> None:
@@ -94,7 +94,7 @@ class Dispatcher:
                 return False
             self._queue.leave(job_id)
         lost.unstarted(self._folder_of(ticket), JobStatus.CANCELED, None, accepted_at=ticket.accepted_at)
-        self.settle(ticket)
+        self._settle_soon(ticket)
         return True
 
     def running_on(self, place: tuple[str, str]) -> list[str]:
@@ -111,35 +111,40 @@ class Dispatcher:
                     return is_recorded(self._documents.get(job_id))
         return True
 
-    def settle(self, ticket: Ticket, *, again: bool = False) -> None:
-        """Record a job that has ended, watch one that has not; in the background.
-
-        ``again`` says that it may have been done already.
-        """
-        with self._lock:
-            if ticket.id in self._settling:
-                return
-            self._settling.add(ticket.id)
-        self._settlers.submit(self._settle, ticket, again)
-
     def close(self) -> None:
         """Leave the jobs to their supervisors."""
         self._watcher.close()
         self._settlers.shutdown(cancel_futures=True)
         self._server.close()
 
+    def _take_up(self, ticket: Ticket) -> None:
+        folder = self._folder_of(ticket)
+        begun = State.read(folder) is not None or Done.read(folder) is not None
+        with self._lock:
+            if begun:
+                self._queue.occupy(ticket)
+                self._settle_soon(ticket, again=True)
+            else:
+                self._queue.add(ticket)
+
     def _most_jobs(self, ticket: Ticket) -> int | None:
         return self._resolver.most_jobs(ticket.workspace, ticket.compute)
 
     def _start(self, ticket: Ticket) -> None:
-        folder = self._folder_of(ticket)
+        try:
+            self._launch(ticket, self._folder_of(ticket))
+        except OSError:
+            # A full disk, most of all. The job is kept, and is tried again when somebody looks for it.
+            logger.exception("%s could not be started now.", ticket.id)
+            self._queue.leave(ticket.id)
+
+    def _launch(self, ticket: Ticket, folder: JobFolder) -> None:
         try:
             self._keep_plan(ticket)
             started = self._server.start(folder, accepted_at=ticket.accepted_at)
-        except (AcademyError, OSError) as error:
-            why = JobError.of(error) if isinstance(error, AcademyError) else _not_started(error)
-            lost.unstarted(folder, JobStatus.FAILED, why, accepted_at=ticket.accepted_at)
-            self.settle(ticket)
+        except AcademyError as error:
+            lost.unstarted(folder, JobStatus.FAILED, JobError.of(error), accepted_at=ticket.accepted_at)
+            self._settle_soon(ticket)
         else:
             self._watcher.watch_descriptor(ticket.id, started.ended)
 
@@ -161,37 +166,49 @@ class Dispatcher:
         with self._lock:
             ticket = self._queue.find(job_id)
         if ticket is not None:
-            self.settle(ticket)
+            self._settle_soon(ticket)
+
+    def _settle_soon(self, ticket: Ticket, *, again: bool = False) -> None:
+        """Settle in the background; ``again`` says that it may have been done already."""
+        with self._lock:
+            if ticket.id in self._settling:
+                return
+            self._settling.add(ticket.id)
+        self._settlers.submit(self._settle, ticket, again)
 
     def _settle(self, ticket: Ticket, again: bool) -> None:
+        supervisor = None
         try:
             if not again or not is_recorded(self._documents.get(ticket.id)):
-                self._look_after(ticket)
+                supervisor = self._record_unless_alive(ticket)
         except Exception:
             logger.exception("The end of %s could not be recorded; it is tried again.", ticket.id)
             raise
         finally:
             with self._lock:
                 self._settling.discard(ticket.id)
+                if supervisor is None:
+                    self._queue.leave(ticket.id)
+            self.wake()
+        if supervisor is not None:
+            self._watcher.watch(ticket.id, supervisor)
 
-    def _look_after(self, ticket: Ticket) -> None:
+    def _record_unless_alive(self, ticket: Ticket) -> ProcessId | None:
+        """Record how a job ended, or return the supervisor that it still has."""
         folder = self._folder_of(ticket)
         done, state = Done.read(folder), State.read(folder)
         supervisor = state.supervisor if state else None
         if done is None and supervisor is not None and supervisor.is_alive():
-            self._watcher.watch(ticket.id, supervisor)
-            return
+            return supervisor
         plan = self._plan(ticket)
         if done is None:
             done = lost.conclude(folder, plan, accepted_at=ticket.accepted_at)
         with self._lock:
             self._queue.leave(ticket.id)
+        # The next job need not wait for the rest.
         self.wake()
         self._finisher.finish(ticket.workspace, plan, done, who=ENGINE)
         with self._recorded:
             self._recorded.notify_all()
-        lost.clean(folder)
-
-
-def _not_started(error: OSError) -> JobError:
-    return JobError(SupervisorNotStarted.code, f"The job could not be started: {error}.")
+        lost.clean(folder, done)
+        return None

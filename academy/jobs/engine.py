@@ -125,11 +125,9 @@ class JobEngine:
     def get(self, workspace: Workspace, name: str) -> Document:
         """Return the job as it is at this moment."""
         found = self._documents.get(workspace.child("jobs", name))
-        now = self.progress(found)
-        if now.ended_at is not None and not now.status.is_finished():
-            # Usually under way already; if it failed, as on a full disk, this tries again.
-            self._dispatcher.settle(self._ticket(found), again=True)
-        return document.shown(found, now.status, self._tracking.find_run(workspace, name))
+        if not document.is_recorded(found):
+            self._dispatcher.tend(self._ticket(found))
+        return document.shown(found, self.progress(found).status, self._tracking.find_run(workspace, name))
 
     def shown(self, found: Document) -> Document:
         """Return a job's document with the status of this moment."""

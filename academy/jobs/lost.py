@@ -7,12 +7,15 @@ import logging
 import time
 
 from academy.datasets import inputs, outputs, trees
-from academy.errors import AcademyError
+from academy.errors import AcademyError, Conflict, StorageFull
 from academy.jobs import artifacts, failures
 from academy.jobs.plan import CommandPlan
 from academy.jobs.processes import end_all, marked
 from academy.jobs.record import Done, JobError, JobStatus, State
 from academy.paths import JobFolder
+
+# With these errors a job's folder still holds what it wrote, and must keep it.
+NOT_COLLECTED = frozenset({StorageFull.code, Conflict.code, "StorageError"})
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +58,10 @@ def unstarted(folder: JobFolder, status: JobStatus, error: JobError | None, *, a
     return written
 
 
-def clean(folder: JobFolder) -> None:
+def clean(folder: JobFolder, done: Done) -> None:
     """Delete what only the running job needed: its copies of code and inputs."""
     inputs.discard(folder.inputs)
-    for place in (folder.work, folder.outputs, folder.environment):
-        trees.remove(place)
+    trees.remove(folder.environment)
+    if done.error is None or done.error.code not in NOT_COLLECTED:
+        trees.remove(folder.work)
+        trees.remove(folder.outputs)
