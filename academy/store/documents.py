@@ -219,7 +219,7 @@ def missing(id: str) -> NotFound:
     """Return the error for a document that is not there, naming its kind and its collection."""
     kind, name = id.rsplit("/", 2)[-2:]
     return NotFound(
-        f"There is no {name!r} in {kind!r} ({id}). List what is there, or check the spelling.", target=id
+        f"There is no {name!r} in {kind!r}. List what is there, or check the spelling.", target=id
     )
 
 

@@ -1,0 +1,30 @@
+"""Every folder and file under the home is named in this room, and nowhere else."""
+
+from academy.paths.files import checked_name, confined, read_json, write_atomic, write_json
+from academy.paths.folders import (
+    ArtifactFolder,
+    DeploymentFolder,
+    JobFolder,
+    ReplicaFolder,
+    beside,
+    collecting,
+)
+from academy.paths.home import Home, HomeError, environment_cache, tracking_template
+
+__all__ = [
+    "ArtifactFolder",
+    "DeploymentFolder",
+    "Home",
+    "HomeError",
+    "JobFolder",
+    "ReplicaFolder",
+    "beside",
+    "checked_name",
+    "collecting",
+    "confined",
+    "environment_cache",
+    "read_json",
+    "tracking_template",
+    "write_atomic",
+    "write_json",
+]

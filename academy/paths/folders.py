@@ -1,0 +1,153 @@
+"""The folders that are records: of a job, its artifacts, a deployment and its replicas."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class JobFolder:
+    """The record of one job. The supervisor writes it; the file that means done comes last."""
+
+    root: Path
+
+    @property
+    def plan_file(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def state_file(self) -> Path:
+        """Status, times and process ids, replaced whole at each transition."""
+        return self.root / "state.json"
+
+    @property
+    def state_draft(self) -> Path:
+        """The next state, until it is renamed to the state file."""
+        return self.root / "state.draft"
+
+    @property
+    def done_file(self) -> Path:
+        """The end: status, exit code, error. Written last, never changed."""
+        return self.root / "done.json"
+
+    @property
+    def cancel_file(self) -> Path:
+        """Its presence asks the supervisor to end the job."""
+        return self.root / "cancel"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.root / "supervisor.log"
+
+    @property
+    def work(self) -> Path:
+        """The working directory of the job's process: a private copy of its code."""
+        return self.root / "wd"
+
+    @property
+    def environment(self) -> Path:
+        """A thin environment over the shared one: what the job installs itself lands there."""
+        return self.root / "env"
+
+    @property
+    def inputs(self) -> Path:
+        return self.root / "inputs"
+
+    @property
+    def outputs(self) -> Path:
+        return self.root / "outputs"
+
+
+def collecting(staged: Path) -> Path:
+    """Return the name of a job's staged output from the moment on when it is being collected."""
+    return staged.with_name(f".{staged.name}.collecting")
+
+
+def beside(target: Path) -> Path:
+    """Return where something is made that is to replace ``target`` by renaming."""
+    return target.with_name(f".{target.name}.partial")
+
+
+@dataclass(frozen=True)
+class ArtifactFolder:
+    """What a job leaves for its readers, as on Azure: ``ExperimentRun/dcid.NAME/`` in the artifact store."""
+
+    root: Path
+
+    @property
+    def user_log(self) -> Path:
+        """Standard output and error of the job's command."""
+        return self.root / "user_logs" / "std_log.txt"
+
+    @property
+    def build_log(self) -> Path:
+        """How the environment was built; ``stream`` shows it until there is a user log."""
+        return self.root / "azureml-logs" / "20_image_build_log.txt"
+
+    @property
+    def system_log(self) -> Path:
+        """The steps of the job around its command, with times."""
+        return self.root / "system_logs" / "lifecycler" / "lifecycler.log"
+
+
+@dataclass(frozen=True)
+class DeploymentFolder:
+    """The record of one online deployment: a replica folder for each generation that was put."""
+
+    root: Path
+
+    @property
+    def record_file(self) -> Path:
+        """Which generation serves, and which one is on its way."""
+        return self.root / "deployment.json"
+
+    def generation(self, number: int) -> ReplicaFolder:
+        return ReplicaFolder(self.root / str(number))
+
+
+@dataclass(frozen=True)
+class ReplicaFolder:
+    """The record of one generation of an online deployment: what its replicas run, and how they are."""
+
+    root: Path
+
+    @property
+    def plan_file(self) -> Path:
+        return self.root / "plan.json"
+
+    @property
+    def state_file(self) -> Path:
+        return self.root / "state.json"
+
+    @property
+    def stop_file(self) -> Path:
+        """Its presence asks the replica's supervisor to end."""
+        return self.root / "stop"
+
+    def server_config(self, number: int) -> Path:
+        return self.root / f"server-{number}.json"
+
+    def server_status(self, number: int) -> Path:
+        return self.root / f"server-{number}.status.json"
+
+    @property
+    def log_file(self) -> Path:
+        return self.root / "inference-server.log"
+
+    @property
+    def supervisor_log(self) -> Path:
+        return self.root / "storage-initializer.log"
+
+    @property
+    def environment(self) -> Path:
+        """A thin environment over the shared one, as a job has."""
+        return self.root / "env"
+
+    @property
+    def model(self) -> Path:
+        return self.root / "azureml-models"
+
+    @property
+    def code(self) -> Path:
+        return self.root / "code"
