@@ -14,8 +14,8 @@ from pathlib import Path
 
 from academy.environments.build import build
 from academy.environments.built import BuiltEnvironment
-from academy.environments.curated import find
 from academy.environments.spec import EnvironmentSpec, from_document
+from academy.environments.warm import warm
 from academy.errors import AcademyError
 
 LABS = Path(__file__).parents[2] / "labs"
@@ -32,8 +32,10 @@ class RehearsalError(AcademyError):
 def main() -> int:
     """Build each; return the exit status."""
     try:
-        trained_in = _build(ENVIRONMENT, find(ENVIRONMENT, "latest"))
-        _build("of the quickstart's model", model_environment(trained_in))
+        _say("Building the environments of the labs, where the cache does not hold them yet.")
+        (trained_in,) = warm([ENVIRONMENT], log=_say)
+        served_in = build(model_environment(trained_in), log=_say)
+        _say(f"The quickstart's model is served in {served_in.root}.")
     except AcademyError as error:
         print(f"warm: {error}", file=sys.stderr)
         return error.exit_status
@@ -65,11 +67,8 @@ def model_environment(trained_in: BuiltEnvironment) -> EnvironmentSpec:
         return from_document("quickstart-model", "1", {"condaFile": written[0].read_text()})
 
 
-def _build(title: str, spec: EnvironmentSpec) -> BuiltEnvironment:
-    print(f"environment {title}: building, or found in the cache", flush=True)
-    built = build(spec, log=lambda line: print(f"  {line}", flush=True))
-    print(f"environment {title}: {built.root}", flush=True)
-    return built
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":
