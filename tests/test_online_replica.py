@@ -32,6 +32,9 @@ def run(data): return [os.getpid(), os.getcwd(), os.environ["AZUREML_MODEL_DIR"]
 """
 
 
+OWN = EnvironmentSpec("academy", "1", own=True)
+
+
 def wait_for(condition: Callable[[], Any], timeout_s: float = 20.0) -> Any:
     """Return the condition's first true value."""
     deadline = time.monotonic() + timeout_s
@@ -51,9 +54,8 @@ class Generation:
         (code / "score.py").write_text(script)
         self.folder = ReplicaFolder(root / "1")
         self.folder.root.mkdir()
-        environment = EnvironmentSpec("academy", "1", own=True)
-        given = {"code": code, "script": "score.py", **changes}
-        self.plan = DeploymentPlan("e", "blue", environment, "secret", **given)
+        given = {"environment": OWN, "code": code, "script": "score.py", **changes}
+        self.plan = DeploymentPlan("e", "blue", secret="secret", **given)
         self.plan.write(self.folder)
         self._supervisors = supervisors
         supervisors.tend(self.folder)
@@ -183,6 +185,28 @@ def test_crash_at_the_start_is_tried_again_and_then_fails(begin: Begin) -> None:
     generation = begin("import os\nprint('once')\nos._exit(9)")
     assert "ended while it started" in generation.failed()
     assert generation.folder.log_file.read_text().count("once") == 3
+
+
+def test_script_sees_only_what_its_environment_names(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACADEMY_ENVIRONMENT_CACHE", str(tmp_path / "cache"))
+    bare = EnvironmentSpec("bare", "1", f"{sys.version_info[0]}.{sys.version_info[1]}")
+    error = begin("import sklearn", environment=bare).failed()
+    assert "ModuleNotFoundError: No module named 'sklearn'" in error
+    script = "import sys\ndef init(): pass\ndef run(data): return sys.prefix"
+    generation = begin(script, environment=bare)
+    assert Path(generation.score()).is_relative_to(generation.folder.environment)
+
+
+def test_environment_that_cannot_be_built_fails_the_deployment(
+    begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACADEMY_ENVIRONMENT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_OFFLINE", "1")
+    generation = begin(environment=EnvironmentSpec("odd", "1", requirements=("no-such-package==99",)))
+    assert "no-such-package==99" in generation.failed()
+    assert "cannot be built" in generation.folder.supervisor_log.read_text()
 
 
 def test_init_that_takes_too_long_fails(begin: Begin) -> None:

@@ -31,7 +31,7 @@ from academy.jobs.processes import ProcessId
 from academy.paths import DeploymentFolder
 from academy.service.process import down, status, up
 from academy.store.ids import DEFAULT_WORKSPACE
-from tests.conftest import Service
+from tests.conftest import Service, start
 
 OWN = "azureml:academy:1"
 
@@ -500,17 +500,19 @@ def kill(service: Service) -> None:
     wait_for(lambda: status(service.home).state == "stale")
 
 
-@pytest.fixture
-def killable(new_service: Callable[[], Service], code: Path) -> tuple[Service, Caller]:
-    """A service of its own with an endpoint that serves."""
-    service = new_service()
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory, code: Path) -> Iterator[tuple[Service, Any]]:
+    """A service that tests may end, and a client of it; an endpoint of it serves."""
+    service = start(tmp_path_factory.mktemp("fragile"))
     client = service.client()
     create(client, "ep-kill", code, "blue")
-    return service, Caller(client, "ep-kill")
+    yield service, client
+    down(service.home)
 
 
-def test_service_that_is_killed_serves_the_same_replica_again(killable: tuple[Service, Caller]) -> None:
-    service, caller = killable
+def test_service_that_is_killed_serves_the_same_replica_again(fragile: tuple[Service, Any]) -> None:
+    service, client = fragile
+    caller = Caller(client, "ep-kill")
     pid = caller()["pid"]
     kill(service)
     up(service.home)
@@ -520,23 +522,21 @@ def test_service_that_is_killed_serves_the_same_replica_again(killable: tuple[Se
     assert supervisor.is_alive()
 
 
-def test_replicas_end_with_the_service_and_begin_with_it(killable: tuple[Service, Caller]) -> None:
-    service, caller = killable
+def test_creation_goes_on_when_the_service_is_killed(fragile: tuple[Service, Any], code: Path) -> None:
+    service, client = fragile
+    client.online_deployments.begin_create_or_update(deployment("ep-kill", "green", code))
+    kill(Service(service.home, up(service.home)))
+    up(service.home)
+    wait_for(lambda: client.online_deployments.get("green", "ep-kill").provisioning_state == "Succeeded")
+    assert Caller(client, "ep-kill")(azureml_model_deployment="green")["color"] == "green"
+
+
+def test_replicas_end_with_the_service_and_begin_with_it(fragile: tuple[Service, Any]) -> None:
+    service, client = fragile
+    caller = Caller(client, "ep-kill")
     replica = ProcessId.of(caller()["pid"])
     assert replica is not None
     down(service.home)
     assert not replica.is_alive()
     up(service.home)
     assert caller()["color"] == "blue"
-
-
-def test_creation_goes_on_when_the_service_is_killed(new_service: Callable[[], Service], code: Path) -> None:
-    service = new_service()
-    client = service.client()
-    client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="ep-kill")).result()
-    poller = client.online_deployments.begin_create_or_update(deployment("ep-kill", "blue", code))
-    kill(service)
-    up(service.home)
-    wait_for(lambda: client.online_deployments.get("blue", "ep-kill").provisioning_state == "Succeeded")
-    del poller
-    assert Caller(client, "ep-kill")(azureml_model_deployment="blue")["color"] == "blue"

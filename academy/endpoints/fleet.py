@@ -163,6 +163,7 @@ class Fleet:
             with self._lock:
                 everyone = list(self._members.values())
             busy = [self._tend_safely(member) for member in everyone]
+            self._supervisors.reap()
             self._wakeup.wait(_PENDING_PAUSE_S if any(busy) else _PAUSE_S)
 
     def _tend_safely(self, member: Member) -> bool:

@@ -80,9 +80,9 @@ class OnlineEngine:
         with self._lock:
             self._refuse_leaving(id)
             kept = checked_endpoint(body, self._documents.names(f"{id}/{DEPLOYMENTS}"))
+            # The keys first: an endpoint that can be seen can be called.
+            self.keys.create(id, (body.get("properties") or {}).get("keys") or {}, who=who)
             document = self._documents.put(id, kept, who=who)
-            given = (body.get("properties") or {}).get("keys") or {}
-            self.keys.create(document.id, given, who=who)
             self._refresh(document.id)
         return self.shown(document)
 

@@ -46,11 +46,12 @@ class Supervisor:
 
     def run(self) -> None:
         """Serve until asked to end; the last thing written says how it ended."""
-        end = State(ReplicaStatus.FAILED, error="The supervisor met an error that it did not expect.")
+        log = self._folder.supervisor_log
+        end = State(ReplicaStatus.FAILED, error=f"The supervisor met an unexpected error. See {log}.")
         try:
             end = self._attempt()
         except Exception:
-            append(self._folder.supervisor_log, traceback.format_exc())
+            append(log, traceback.format_exc())
             raise
         finally:
             if self._folder.root.is_dir():
@@ -87,9 +88,11 @@ class Supervisor:
         if built.note:
             self._note(built.note)
         if not plan.environment.own:
-            # What a script installs must not reach others; one that a killed supervisor left is made anew.
-            shutil.rmtree(folder.environment, ignore_errors=True)
-            built = built.private(folder.environment)
+            # What a script installs must not reach others. Each supervisor makes one of its own: replicas
+            # that an earlier one has left may still run in that one's.
+            own = folder.environment / str(os.getpid())
+            shutil.rmtree(own, ignore_errors=True)
+            built = built.private(own)
         model_dir, served = self._place_model()
         if plan.code is not None:
             self._place(plan.code, folder.code)
@@ -101,7 +104,7 @@ class Supervisor:
             **({"AZUREML_ENTRY_SCRIPT": plan.script} if plan.script else {}),
             **plan.variables,
         }
-        return Launch(folder, plan, Path(built.python), variables, served)
+        return Launch(folder, plan, built.python, variables, served)
 
     def _place_model(self) -> tuple[Path, Path | None]:
         """Lay the model out as Azure does: ``NAME/VERSION/``, a folder below it, files flat."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -41,6 +42,11 @@ class Supervisors:
         self._starts[folder] = [*recent, now]
         self._start(folder)
         return True
+
+    def reap(self) -> None:
+        """Take note of supervisors that have ended by themselves."""
+        for folder in list(self._known):
+            self._running(folder)
 
     def end(self, folders: Iterable[ReplicaFolder], timeout_s: float = END_S) -> None:
         """End the supervisors and all replicas of some generations, at the same time."""
@@ -105,11 +111,12 @@ class Supervisors:
         running, state = self._running(folder), State.read(folder)
         replicas = [replica.process for replica in state.replicas if replica.process] if state else []
         for process in (running, *replicas):
-            if process is not None and process.send(signal.SIGKILL):
-                self._reap(process)
+            # Each of them leads a group of its own, with all that it started.
+            if process is not None and process.is_alive():
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
 
     def _reap(self, process: ProcessId) -> None:
-        try:
+        # One that an earlier service has started is not our child.
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)
-        except ChildProcessError:
-            return  # it was started by an earlier service
