@@ -169,8 +169,11 @@ class Tracking:
         experiment_id = database.read(lambda session: runs.find_experiment(session, experiment))
         if experiment_id is None:
             experiment_id = database.write(lambda session: runs.ensure_experiment(session, experiment))
+        uri = self.uri(workspace, address)
         return {
-            "MLFLOW_TRACKING_URI": self.uri(workspace, address),
+            "MLFLOW_TRACKING_URI": uri,
+            # The same anyway; where it is not named, each call of MLflow 3 looks for Spark to ask it.
+            "MLFLOW_REGISTRY_URI": uri,
             "MLFLOW_TRACKING_TOKEN": token,
             "MLFLOW_EXPERIMENT_NAME": experiment,
             "MLFLOW_EXPERIMENT_ID": str(experiment_id),

@@ -45,9 +45,11 @@ def create_app(state: ServiceState) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        state.tracking.start()
         yield
         state.jobs.close()
         state.online.close()
+        state.tracking.close()
 
     return Starlette(
         routes=[route for family in _FAMILIES for route in family(state)],

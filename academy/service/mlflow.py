@@ -42,6 +42,14 @@ _ABSENT = re.compile(
 # MLflow's handlers wait for the database in threads of their own, so that they starve nobody else.
 _MLFLOW_THREADS = 16
 
+# The answer to a call of a training loop: an empty object, sent as it is because it is sent so often.
+_DONE = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [(b"content-type", b"application/json"), (b"content-length", b"2")],
+}
+_NOTHING = {"type": "http.response.body", "body": b"{}"}
+
 # MLflow's word for each status that an error of ours may have.
 _CODES = {
     400: "INVALID_PARAMETER_VALUE",
@@ -67,27 +75,27 @@ class MlflowFace:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._handle(Request(scope, receive), send)
+            await self._handle(scope, receive, send)
         except AcademyError as error:
             body = {"error_code": _CODES.get(error.http_status, "INTERNAL_ERROR"), "message": error.message}
             await JSONResponse(body, status_code=error.http_status)(scope, receive, send)
 
-    async def _handle(self, request: Request, send: Send) -> None:
-        scope, receive = request.scope, request.receive
+    async def _handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         workspace, path = self._tracking.addressed(scope["path"][len(scope.get("root_path", "")) :])
         who = scope.get("state", {}).get("who", "")
         work = self._tracking.opened(workspace, who)
         if work is None:
             work = await to_thread.run_sync(self._tracking.scope, workspace, who)
-        plain = _FAST.fullmatch(path) if request.method == "POST" else None
+        plain = _FAST.fullmatch(path) if scope["method"] == "POST" else None
         if plain is not None:
-            content = await request.body()
-            if not await _log(work, plain[1], content):
-                await self._forward(work, path, scope, _replayed(content), send)
+            content = await _read(receive)
+            if await _log(work, plain[1], content):
+                await send(_DONE)
+                await send(_NOTHING)
             else:
-                await Response(b"{}", media_type="application/json")(scope, receive, send)
+                await self._forward(work, path, scope, _replayed(content), send)
             return
-        answer = await _answer(work, path, request)
+        answer = await _answer(work, path, Request(scope, receive))
         if answer is not None:
             await answer(scope, receive, send)
         else:
@@ -130,6 +138,15 @@ async def _answer(work: Work, path: str, request: Request) -> Response | None:
     if _PAGE_UPLOAD.fullmatch(path) and request.method == "POST":
         return await upload_to_run(work, request)
     return None
+
+
+async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    content: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        content += message.get("body", b"")
+    return content
 
 
 def _replayed(content: bytes) -> Receive:
