@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 
 import httpx
+import jwt
 import pytest
 
 from academy.signing import Signer
@@ -93,7 +94,9 @@ def test_managed_identity_gives_the_token_for_the_secret_only(service: Service) 
     path = "/identity/token?resource=https://management.azure.com&api-version=2019-08-01"
     assert get(service, path).status_code == 401
     answer = get(service, path, X_IDENTITY_HEADER=service.token)
-    assert answer.json()["access_token"] == service.token
+    token = answer.json()["access_token"]
+    assert jwt.decode(token, options={"verify_signature": False})["aud"] == "https://management.azure.com"
+    assert get(service, WORKSPACE_URL, token).status_code == 200
 
 
 def test_login_code_becomes_a_cookie_that_pages_are_served_by(service: Service) -> None:
