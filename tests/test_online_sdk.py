@@ -437,11 +437,11 @@ def test_deployment_on_its_way_can_only_be_deleted(
 
 
 def test_run_that_takes_too_long_is_408(client: Any, lab: Caller, code: Path) -> None:
-    limits = OnlineRequestSettings(request_timeout_ms=300)
+    limits = OnlineRequestSettings(request_timeout_ms=1000)
     client.online_deployments.begin_create_or_update(
         deployment("ep-lab", "hasty", code, request_settings=limits)
     ).result()
-    status, answer, _headers = lab.status({"sleep": 5}, azureml_model_deployment="hasty")
+    status, answer, _headers = lab.status({"sleep": 30}, azureml_model_deployment="hasty")
     assert status == 408
     assert "request_timeout_ms" in answer["error"]["message"]
     assert lab(azureml_model_deployment="hasty")["color"] == "hasty"

@@ -258,15 +258,15 @@ def test_run_that_takes_too_long_is_ended_and_the_next_one_runs(serve: Serve) ->
     server = serve(
         "import json, time\ndef init(): pass\n"
         "def run(data):\n    time.sleep(json.loads(data))\n    return 'done'",
-        timeout_s=0.3,
+        timeout_s=1.0,
     )
     started = time.monotonic()
     status, headers, body = server.call("POST", "/score", b"30")
     assert status == 408
-    assert headers["x-ms-timeout-ms"] == "300"
+    assert headers["x-ms-timeout-ms"] == "1000"
     assert "request_timeout_ms" in json.loads(body)["message"]
     assert server.score(0) == "done"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     assert "time.sleep(json.loads(data))" in server.log.read_text()
 
 
