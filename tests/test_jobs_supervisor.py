@@ -310,6 +310,31 @@ def test_a_killed_fork_server_is_started_again(start: Callable[..., Started], se
     assert start("true").ended().status is JobStatus.COMPLETED
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_killed_ready_supervisor_is_replaced(
+    start: Callable[..., Started], server: ForkServer, number: signal.Signals
+) -> None:
+    server.warm()
+    child = next(item for item in psutil.Process().children() if "academy.jobs.forkserver" in item.cmdline())
+
+    def ready() -> list[psutil.Process]:
+        return [item for item in psutil.process_iter() if is_ready(item, child.cmdline())]
+
+    wait_until(lambda: len(ready()) == 1)
+    (first,) = ready()
+    first.send_signal(number)
+    first.wait(PATIENCE_S)
+    assert start("true").ended().status is JobStatus.COMPLETED
+
+
+def is_ready(process: psutil.Process, command: list[str]) -> bool:
+    """Say whether a process is the supervisor that stands by: it has the fork server's command, and init."""
+    try:
+        return process.cmdline() == command and process.ppid() != os.getpid()
+    except psutil.Error:
+        return False
+
+
 def test_two_supervisors_never_run_one_job(start: Callable[..., Started], server: ForkServer) -> None:
     job = start("echo ran >> outputs/times; sleep 0.2")
     wait_for_end(supervisor_of(server, job.folder))

@@ -7,6 +7,7 @@ both: each has a session of its own, and no parent but init.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -24,9 +25,18 @@ from typing import Any
 from academy.errors import AcademyError
 from academy.jobs import supervisor
 from academy.jobs.processes import ProcessId
+from academy.jobs.signals import Interrupted
 from academy.paths import JobFolder
 
-_GONE = b"g"
+# What the ready supervisor says before it closes its end of the pipe.
+_TAKEN, _GONE = b"t", b"g"
+
+# A supervisor that cannot even get ready will not the next time either.
+_MOST_CRASHES = 3
+
+# An answer takes a millisecond, and a few seconds where the fork server is just starting.
+_ANSWER_S = 60.0
+_END_S = 5.0
 
 # About what a supervisor needs to start its command. A request that comes earlier ends the pause.
 _PAUSE_S = 0.02
@@ -107,6 +117,7 @@ class ForkServer:
         if self._connection is not None:
             return self._connection
         ours, theirs = socket.socketpair()
+        ours.settimeout(_ANSWER_S)
         with theirs:
             command = [sys.executable, "-m", "academy.jobs.forkserver", str(theirs.fileno())]
             self._server = subprocess.Popen(
@@ -119,7 +130,11 @@ class ForkServer:
         if self._connection is not None:
             self._connection.close()
         if self._server is not None:
-            self._server.wait()
+            try:
+                self._server.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
         self._connection = self._server = None
 
 
@@ -131,28 +146,28 @@ def serve(connection: socket.socket) -> None:
     # The first child of each pair ends at once; nobody needs its status.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()
-    while True:
-        taken, taking = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(taken)
-            _detach(connection, taking)
-        os.close(taking)
-        # The ready one says that the service is gone, or closes its end when it has taken a job.
-        word = os.read(taken, 1)
-        os.close(taken)
+    crashes = 0
+    while crashes < _MOST_CRASHES:
+        hearing, saying = os.pipe()
+        if os.fork() == 0:
+            os.close(hearing)
+            _detach(connection, saying)
+        os.close(saying)
+        word = os.read(hearing, 1)
+        os.close(hearing)
         if word == _GONE:
             return
+        crashes = 0 if word == _TAKEN else crashes + 1
         # The job that was just taken goes first: forking the next one beside it would slow it down.
         select.select([connection], [], [], _PAUSE_S)
 
 
-def _detach(connection: socket.socket, taking: int) -> None:
+def _detach(connection: socket.socket, saying: int) -> None:
     """Fork again, so that the supervisor's parent is init; never return."""
     try:
         os.setsid()
         if os.fork() == 0:
-            _stand_by(connection, taking)
+            _stand_by(connection, saying)
     except BaseException:
         traceback.print_exc()
         raise
@@ -160,21 +175,26 @@ def _detach(connection: socket.socket, taking: int) -> None:
         os._exit(0)
 
 
-def _stand_by(connection: socket.socket, taking: int) -> None:
+def _stand_by(connection: socket.socket, saying: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.chdir("/")
     ready = supervisor.make_ready()
-    line, received, _, _ = socket.recv_fds(connection, 65536, 1)
-    if not line:
-        os.write(taking, _GONE)
+    # Until it has a job, it ends when it is asked to.
+    with contextlib.suppress(Interrupted), ready.interrupting():
+        line, received, _, _ = socket.recv_fds(connection, 65536, 1)
+        if not line:
+            os.write(saying, _GONE)
+            return
+        os.write(saying, _TAKEN)
+    if ready.ending is not None:
         return
+    os.close(saying)
     request = json.loads(line)
     os.set_inheritable(received[0], False)
     own = ProcessId.of(os.getpid())
     assert own is not None
     _write_line(connection, {"pid": own.pid, "birth": own.birth})
     connection.close()
-    os.close(taking)
     folder = JobFolder(Path(request["folder"]))
     _log_to(folder.supervisor_log)
     supervisor.supervise(folder, ready, accepted_at=request["acceptedAt"])

@@ -6,6 +6,7 @@ record. It outlives the service, and the service may be killed at any moment of 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import tempfile
@@ -34,6 +35,10 @@ from academy.paths import ArtifactFolder, JobFolder
 # What processes get that are left running in the background when the command itself is over.
 _LEFT_OVER_GRACE_S = 1.0
 
+# How long a full disk is waited for, and how often it is looked at, when all that is left is the record.
+_ROOM_PATIENCE_S = 3600.0
+_ROOM_PAUSE_S = 1.0
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -59,7 +64,8 @@ def make_ready() -> Signals:
     """
     become_subreaper()
     signals = Signals()
-    with tempfile.TemporaryDirectory(prefix="academy-rehearsal-") as scratch:
+    # Without room for a rehearsal (a full disk) the job is a little slower.
+    with contextlib.suppress(OSError), tempfile.TemporaryDirectory(prefix="academy-rehearsal-") as scratch:
         folder = JobFolder(Path(scratch))
         own = EnvironmentSpec("academy", "1", own=True)
         plan = CommandPlan("", "", ":", own, ArtifactFolder(folder.root / "artifacts"))
@@ -108,7 +114,20 @@ class Supervisor:
                 error=outcome.error,
                 warnings=self._state.warnings,
             )
-            done.write(self._folder)
+            self._record(done)
+
+    def _record(self, done: Done) -> None:
+        """Write the record; while the disk is full, wait for room, for how the job ended is worth keeping."""
+        deadline = time.monotonic() + _ROOM_PATIENCE_S
+        while True:
+            try:
+                done.write(self._folder)
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                self._signals.wait(_ROOM_PAUSE_S)
+            else:
+                return
 
     def rehearse(self) -> None:
         """Do all that comes before and after a command, but not the command."""
