@@ -11,7 +11,7 @@ TORCH := torch==2.13.0
 TORCH_FROM := $(if $(PIP_FIND_LINKS),$(addprefix --find-links ,$(PIP_FIND_LINKS)),--torch-backend=$(TORCH_BACKEND))
 
 export UV_LINK_MODE ?= hardlink
-export UV_NO_PROGRESS ?= $(if $(CI),1,)
+export UV_NO_PROGRESS ?= $(if $(CI),1,0)
 # The venv made here is the one that uv installs into, whatever is active in the shell.
 export VIRTUAL_ENV := $(CURDIR)/.venv
 
