@@ -11,8 +11,8 @@ from academy.experiments.scope import Scope
 
 
 def show_in_run(scope: Scope, model_id: str, folder: str | None, name: str) -> None:
-    """Show a model, whole now, under its name among its run's artifacts."""
-    run_id = scope.database.read(lambda session: run_that_shows(session, model_id))
+    """Show a model, all of whose files are there, under its name among its run's artifacts."""
+    run_id = scope.database.read(lambda session: run_that_shows(session, model_id, whole=False))
     if run_id is not None and folder is not None:
         scope.artifacts.mirror(folder, f"{relative_path(run_uri(run_id))}/{name}")
 
@@ -22,7 +22,7 @@ def show_change(scope: Scope, relative: str) -> None:
     changed = in_logged_model(relative)
     if changed is None:
         return
-    run_id = scope.database.read(lambda session: run_that_shows(session, changed.model_id))
+    run_id = scope.database.read(lambda session: run_that_shows(session, changed.model_id, whole=True))
     if run_id is not None:
         shown = f"{relative_path(run_uri(run_id))}/{changed.name}/{changed.path}"
         scope.artifacts.mirror_file(relative, shown)

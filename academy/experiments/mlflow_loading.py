@@ -20,13 +20,16 @@ Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Server(Protocol):
-    """MLflow's two applications: ``wsgi`` is its API and page, ``traces`` takes OpenTelemetry spans."""
+    """MLflow's applications: ``wsgi`` is its API, ``traces`` takes OpenTelemetry spans; and its page."""
 
     @property
     def wsgi(self) -> Wsgi: ...
 
     @property
     def traces(self) -> ASGIApp: ...
+
+    @property
+    def page(self) -> str: ...
 
 
 class ServerLoader:

@@ -6,7 +6,9 @@ processes or call out.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from fastapi import FastAPI
 from mlflow.server import app as flask_app
@@ -20,6 +22,12 @@ from academy.experiments.mlflow_registry import WorkspaceModelRegistry
 from academy.experiments.mlflow_settings import ARTIFACT_SCHEME
 from academy.experiments.mlflow_tracking import WorkspaceTrackingStore
 
+# What MLflow's page keeps in the browser, under its own keys: JSON as text.
+_PREFERENCES = {
+    "mlflow.workflowType_v1": '"machine_learning"',
+    "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true",
+}
+
 
 @dataclass(frozen=True)
 class MlflowServer:
@@ -27,6 +35,7 @@ class MlflowServer:
 
     wsgi: Wsgi
     traces: FastAPI
+    page: str
 
 
 def load() -> MlflowServer:
@@ -39,4 +48,17 @@ def load() -> MlflowServer:
     handlers._model_registry_store = WorkspaceModelRegistry(store)
     traces = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     traces.include_router(otel_router)
-    return MlflowServer(flask_app, traces)
+    return MlflowServer(flask_app, traces, _page())
+
+
+def _page() -> str:
+    """Return MLflow's page, set for training models, and without the assistant that is not here.
+
+    What the learner chooses on the page stays.
+    """
+    html = Path(flask_app.static_folder, "index.html").read_text(encoding="utf-8")
+    choose = (
+        "for (const [key, value] of Object.entries(%s))"
+        " localStorage.getItem(key) ?? localStorage.setItem(key, value)"
+    )
+    return html.replace("<script ", f"<script>{choose % json.dumps(_PREFERENCES)}</script><script ", 1)

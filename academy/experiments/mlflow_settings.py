@@ -21,7 +21,12 @@ _SETTINGS = {
     "_MLFLOW_SERVER_ARTIFACT_DESTINATION": f"{ARTIFACT_SCHEME}:/",
 }
 
+# Where the caller's own MLflow would have this one call out to.
+_UNSET = ("MLFLOW_DEPLOYMENTS_TARGET", "MLFLOW_GATEWAY_URI", "MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI")
+
 
 def apply() -> None:
     """Set MLflow's switches; call this before the first import of MLflow, which reads some of them."""
     os.environ.update(_SETTINGS)
+    for name in _UNSET:
+        os.environ.pop(name, None)

@@ -126,16 +126,17 @@ class WorkspaceTrackingStore(SqlAlchemyStore):  # type: ignore[misc]
 
     @in_mlflow_terms
     def finalize_logged_model(self, model_id: str, status: LoggedModelStatus) -> LoggedModel:
-        """Mark the model as whole, and show it under its name among its run's artifacts.
+        """Show the model under its name among its run's artifacts, then mark it as whole.
 
-        MLflow 2 logs models there, and ``azureml://jobs/…/paths/NAME`` leads there. Killed in between,
-        the client gets no answer; doing it again shows the model then.
+        MLflow 2 logs models there, and ``azureml://jobs/…/paths/NAME`` leads there. In this order, a
+        service that is killed in between leaves no whole model that its run does not show.
         """
-        model = super().finalize_logged_model(model_id, status)
-        if status == LoggedModelStatus.READY and model.source_run_id:
-            self._link_to_run(model)
+        model = self.get_logged_model(model_id)
+        ready = status == LoggedModelStatus.READY and model.source_run_id
+        if ready:
             show_in_run(CURRENT.get(), model.model_id, relative_path(model.artifact_location), model.name)
-        return model
+            self._link_to_run(model)
+        return super().finalize_logged_model(model_id, status)
 
     def _link_to_run(self, model: LoggedModel) -> None:
         known = {output.model_id for output in self.get_run(model.source_run_id).outputs.model_outputs}

@@ -58,11 +58,12 @@ _RUN_FACTS = (
 )
 # A status of 2 is MLflow's LoggedModelStatus.READY.
 _SHOWN_BY = (
-    "SELECT m.source_run_id FROM logged_models m WHERE m.model_id = :model AND m.status = 2"
+    "SELECT m.source_run_id, m.status FROM logged_models m WHERE m.model_id = :model"
     " AND m.source_run_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM logged_models n"
     " WHERE n.source_run_id = m.source_run_id AND n.name = m.name AND n.status = 2"
     " AND n.creation_timestamp_ms > m.creation_timestamp_ms)"
 )
+_READY = 2
 _END_RUN = "UPDATE runs SET status = :status, end_time = :end WHERE run_uuid = :run"
 
 
@@ -194,10 +195,15 @@ def latest_metrics(session: Session, run_id: str) -> dict[str, float]:
     return {key: float("nan") if is_nan else value for key, value, is_nan in found}
 
 
-def run_that_shows(session: Session, model_id: str) -> str | None:
-    """Return the run whose artifacts show an MLflow 3 model: that of the newest whole one of its name."""
+def run_that_shows(session: Session, model_id: str, *, whole: bool) -> str | None:
+    """Return the run whose artifacts show an MLflow 3 model: that of the newest whole one of its name.
+
+    ``whole`` asks for a model that is marked as whole; without it, one that is about to be will do.
+    """
     found = session.row(_SHOWN_BY, {"model": model_id})
-    return None if found is None else str(found[0])
+    if found is None or (whole and found[1] != _READY):
+        return None
+    return str(found[0])
 
 
 def no_run(run_id: str) -> NotFound:

@@ -180,6 +180,8 @@ class Tracking:
             "MLFLOW_RUN_ID": run_id,
             # Nothing that runs here calls out.
             "MLFLOW_DISABLE_TELEMETRY": "true",
+            # MLflow would end each log with links that open only for who is signed in.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             "DO_NOT_TRACK": "true",
             **{name: _without_proxy(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
         }

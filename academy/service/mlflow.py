@@ -13,7 +13,7 @@ import re
 import anyio
 from anyio import to_thread
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import Message, Receive, Scope, Send
 
@@ -35,7 +35,7 @@ _TRACES = re.compile(r"/v1/traces")
 # Parts of MLflow's server that would start processes or call other hosts.
 _ABSENT = re.compile(
     r"/(?:ajax-)?api/\d\.0/mlflow/"
-    r"(?:webhooks|gateway|gateway-proxy|jobs|demo|workspaces|prompt-optimization|"
+    r"(?:webhooks|gateway|jobs|demo|workspaces|prompt-optimization|"
     r"scorer/invoke|issues/invoke|genai/evaluate)(?:/|$)"
 )
 
@@ -49,6 +49,12 @@ _DONE = {
     "headers": [(b"content-type", b"application/json"), (b"content-length", b"2")],
 }
 _NOTHING = {"type": "http.response.body", "body": b"{}"}
+
+_PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "SAMEORIGIN",
+}
 
 # MLflow's word for each status that an error of ours may have.
 _CODES = {
@@ -94,6 +100,10 @@ class MlflowFace:
                 await send(_NOTHING)
             else:
                 await self._forward(work, path, scope, _replayed(content), send)
+            return
+        if path == "/" and scope["method"] == "GET":
+            page = HTMLResponse((await self._tracking.server.wait()).page, headers=_PAGE_HEADERS)
+            await page(scope, receive, send)
             return
         answer = await _answer(work, path, Request(scope, receive))
         if answer is not None:
