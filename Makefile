@@ -38,10 +38,10 @@ lab: setup
 	$(BIN)/jupyter lab notebooks/00-run-quickstart.ipynb
 
 test: setup lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" --durations 15
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --durations 15
 
 test-slow: setup
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m slow --timeout 1200
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow --timeout 1200
 
 bench: setup
 	$(BIN)/python -m bench

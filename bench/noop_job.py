@@ -19,7 +19,7 @@ COMMAND = "python -c pass"
 
 
 def measure(home: Home, info: ServiceInfo) -> Result:
-    """Read the times that the supervisor wrote into the job's folder."""
+    """Read the times that the supervisor wrote into the job's folder: from acceptance to the durable end."""
     headers = {"Authorization": f"Bearer {home.token_file.read_text().strip()}"}
     client = httpx.Client(base_url=info.address + DEFAULT_WORKSPACE.id, headers=headers, timeout=30)
     body = {

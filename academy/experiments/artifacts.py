@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from academy.datasets.datastores import ARTIFACT_CONTAINER, account_name, run_prefix
+from academy.datasets.mlmodel import MLMODEL
 from academy.errors import Conflict, Forbidden, NotFound
 from academy.paths import Home, confined
 from academy.store.ids import Workspace
@@ -25,8 +26,6 @@ SCHEME = "mlflow-artifacts"
 
 # Where MLflow puts what belongs to an experiment and to no run, such as traces.
 EXPERIMENTS_ROOT = f"{SCHEME}:/{ARTIFACT_CONTAINER}/Experiments"
-
-MLMODEL = "MLmodel"
 
 _LOGGED_MODELS = f"{ARTIFACT_CONTAINER}/LoggedModels"
 _IN_LOGGED_MODEL = re.compile(rf"{_LOGGED_MODELS}/(?P<model>m-[0-9a-f]+)/(?P<name>[^/]+)/(?P<path>.+)")

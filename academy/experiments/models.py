@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from academy.datasets.datastores import containers
+from academy.datasets.mlmodel import MLMODEL, flavors
 from academy.datasets.uris import JobOutputUri, datastore_uri, parse
 from academy.errors import InvalidField, NotFound
-from academy.experiments.artifacts import MLMODEL, relative_path
+from academy.experiments.artifacts import relative_path
 from academy.experiments.scope import Scope
 from academy.store.documents import Body, Document, ListView
 
@@ -65,8 +64,8 @@ def version_properties(source: Source) -> Body:
     described: Body = {"modelUri": source.uri, "modelType": "custom_model"}
     if source.path is None or not (source.path / MLMODEL).is_file():
         return described
-    flavors = _flavors(source.path / MLMODEL)
-    return {**described, "modelType": "mlflow_model", "flavors": flavors}
+    held = flavors(source.path, shown_as=source.uri)
+    return {**described, "modelType": "mlflow_model", "flavors": held}
 
 
 def download_uri(scope: Scope, version: Document) -> str:
@@ -133,11 +132,3 @@ def _store_uri(scope: Scope, relative: str) -> str:
         if name == container:
             return datastore_uri(scope.workspace, datastore, path)
     raise InvalidField(f"{relative!r} is in no datastore of this workspace.")
-
-
-def _flavors(mlmodel: Path) -> Body:
-    try:
-        flavors = yaml.safe_load(mlmodel.read_text(encoding="utf-8"))["flavors"]
-        return {name: {"data": {k: str(v) for k, v in data.items()}} for name, data in flavors.items()}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidField(f"The file {mlmodel.name} of the model cannot be read: {error}.") from error

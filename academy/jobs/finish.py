@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
-import yaml
-
+from academy.datasets.mlmodel import flavors
 from academy.datasets.ports import OutputPlan, PortKind
 from academy.errors import AcademyError
 from academy.experiments.tracking import Tracking
@@ -87,13 +85,5 @@ def _asset(plan: CommandPlan, output: OutputPlan) -> Body:
         return {**common, "dataType": output.kind.value, "dataUri": output.uri}
     model = {**common, "modelType": output.kind.value, "modelUri": output.uri, "jobName": plan.name}
     if output.kind is PortKind.MLFLOW_MODEL:
-        model["flavors"] = _flavors(output.target)
+        model["flavors"] = flavors(output.target, shown_as=f"the output {output.name!r}")
     return model
-
-
-def _flavors(folder: Path) -> Body:
-    try:
-        flavors = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))["flavors"]
-        return {name: {"data": {k: str(v) for k, v in data.items()}} for name, data in flavors.items()}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise AcademyError(f"The file MLmodel of the model in {folder} cannot be read: {error}.") from error

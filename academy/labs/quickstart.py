@@ -73,6 +73,8 @@ def run(home: Home) -> Outcome:
             cwd=NOTEBOOKS,
             progress_bar=True,
             log_output=False,
+            # The kernel's own remarks would stand in the middle of the progress bar.
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
         )
     except PapermillExecutionError as error:
         raise AcademyError(

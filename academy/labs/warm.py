@@ -68,7 +68,8 @@ def model_environment(trained_in: BuiltEnvironment) -> EnvironmentSpec:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    if not line.startswith(" + "):  # uv's list of all that it installed
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
