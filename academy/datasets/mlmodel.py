@@ -32,8 +32,8 @@ def flavors(folder: Path, *, shown_as: str, target: str | None = None) -> dict[s
     except (FileNotFoundError, NotADirectoryError):
         held = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else [folder.name]
         raise InvalidField(
-            f"A model of type 'mlflow_model' is a folder with a file {MLMODEL}; {shown_as} holds {held[:10]}. "
-            "Give the folder that mlflow.log_model wrote, or register it as 'custom_model'.",
+            f"A model of type 'mlflow_model' is a folder with a file {MLMODEL}; {shown_as} holds "
+            f"{held[:10]}. Give the folder that mlflow.log_model wrote, or register it as 'custom_model'.",
             target=target,
         ) from None
     try:
