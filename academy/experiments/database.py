@@ -131,15 +131,23 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
     cursor.close()
 
 
-def _prepare_file(file: Path) -> None:
+def ensure_template() -> Path:
+    """Return the template of new databases, made now if this machine has none for this MLflow: seconds."""
     template = tracking_template(version("mlflow"))
     if not template.exists():
         template.parent.mkdir(parents=True, exist_ok=True)
         _migrations().create(template)
+    return template
+
+
+def _prepare_file(file: Path) -> None:
+    template = ensure_template()
     if not file.exists():
         # Beside and renamed: a service that is killed here leaves no half of a database.
         beside = file.with_name(f".{file.name}.{os.getpid()}")
         shutil.copyfile(template, beside)
+        with beside.open("rb") as copy:
+            os.fsync(copy.fileno())
         os.replace(beside, file)
     elif _revision(file) != _revision(template):
         _migrations().upgrade(file)
