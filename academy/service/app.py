@@ -75,8 +75,10 @@ def _unsupported(_state: ServiceState) -> list[BaseRoute]:
     return [Route("/subscriptions/{rest:path}", refuse, methods=_METHODS)]
 
 
-# Blobs come last: their path begins with the account's name, which may be anything.
+# Routes are tried in order, which costs 0.3 ms by the last of them: MLflow's come first, because training
+# loops call them. Blobs come last: their path begins with the account's name, which may be anything.
 _FAMILIES: tuple[Family, ...] = (
+    mlflow.routes,
     auth.routes,
     discovery.routes,
     workspaces.routes,
@@ -87,7 +89,6 @@ _FAMILIES: tuple[Family, ...] = (
     history.routes,
     online.routes,
     audit.routes,
-    mlflow.routes,
     _unsupported,
     blob.routes,
 )
