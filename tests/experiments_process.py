@@ -48,11 +48,12 @@ class Process:
         return self.line()
 
     def end(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+        # Not asked to end: an interpreter with MLflow in it takes a second to take leave.
+        self.process.kill()
         self.process.wait(20)
-        if self.process.stdout is not None:
-            self.process.stdout.close()
+        for stream in (self.process.stdin, self.process.stdout):
+            if stream is not None:
+                stream.close()
 
 
 class Client(Process):

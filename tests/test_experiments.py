@@ -360,9 +360,7 @@ def test_a_killed_service_has_kept_every_metric_it_took(tmp_path: Path, client: 
     for step in range(20):
         body = {"run_id": job, "key": "m", "value": step, "timestamp": step, "step": step}
         assert own.call("POST", f"{_RUNS}/log-metric", body)[0] == 200
-    server.process.kill()
-    server.process.wait(10)
-    server.end()
+    server.end()  # with SIGKILL
     assert own.tracking.metrics(FIRST, job) == {"m": 19.0}
     own.tracking.close()
     own.versions.documents.engine.dispose()
@@ -612,9 +610,10 @@ def test_an_mlflow_2_model_is_registered_and_loaded_by_both(
         f"""
         import pandas
         from sklearn.linear_model import LinearRegression
-        mlflow.sklearn.autolog(log_datasets=False)
+        mlflow.sklearn.autolog(log_models=False, log_datasets=False)
         with mlflow.start_run():
-            LinearRegression().fit(pandas.DataFrame({{"x": [0.0, 1.0, 2.0]}}), [0.0, 2.0, 4.0])
+            model = LinearRegression().fit(pandas.DataFrame({{"x": [0.0, 1.0, 2.0]}}), [0.0, 2.0, 4.0])
+            mlflow.sklearn.log_model(model, "model", pip_requirements=["scikit-learn"])
         mlflow.sklearn.autolog(disable=True)
         mlflow.register_model("runs:/{job}/model", "by-mlflow-2")
         uris = ["runs:/{job}/model", "models:/by-mlflow-2/1"]
@@ -624,6 +623,7 @@ def test_an_mlflow_2_model_is_registered_and_loaded_by_both(
         job=job,
     )
     assert predictions == pytest.approx([10.0, 10.0])
+    assert served.tracking.get_run(FIRST, job).params["fit_intercept"] == "True"
     assert (served.artifacts(job) / "model" / "MLmodel").is_file()
     document = served.versions.get(FIRST.child("models", "by-mlflow-2"), "1")
     assert (document.properties["jobName"], document.properties["modelType"]) == (job, "mlflow_model")

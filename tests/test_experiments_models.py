@@ -12,8 +12,8 @@ from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.entities import Model
 
 from academy.datasets.datastores import account_name
-from academy.store.ids import DEFAULT_WORKSPACE
 from academy.signing import Signer
+from academy.store.ids import DEFAULT_WORKSPACE
 from tests.conftest import Service
 from tests.experiments_process import Client, Refused
 

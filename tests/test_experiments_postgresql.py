@@ -16,7 +16,8 @@ __all__ = ["postgres"]
 _SCRIPT = """
 import json, sys
 from pathlib import Path
-from academy.experiments import fast, mlflow_server
+from academy.experiments import fast
+from academy.experiments.mlflow_tracking import WorkspaceTrackingStore
 from academy.experiments.scope import CURRENT
 from mlflow.entities import LoggedModelStatus, ViewType
 from tests.experiments_service import FIRST, SECOND, open_tracking
@@ -34,8 +35,7 @@ for _ in range(2):
 tracking.end_run(FIRST, job, "Completed")
 run = tracking.get_run(FIRST, job)
 
-mlflow_server.load()
-store = mlflow_server.handlers._tracking_store
+store = WorkspaceTrackingStore()
 CURRENT.set(tracking.scope(FIRST, "me"))
 model = store.create_logged_model(run.experiment_id, "model", job)
 store.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
