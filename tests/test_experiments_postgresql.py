@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.test_store import postgres
 
 __all__ = ["postgres"]
@@ -47,6 +49,7 @@ tracking.close()
 """
 
 
+@pytest.mark.slow
 def test_runs_and_models_of_two_workspaces_are_kept_in_postgresql(postgres: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _SCRIPT, str(tmp_path), postgres],
