@@ -101,8 +101,7 @@ def up(home: Home, *, port: int | None = None, timeout_s: float = START_TIMEOUT_
     if report is None:
         raise ServiceUnavailable(
             f"The service did not answer within {timeout_s:.0f} seconds; it may still come up. "
-            f"Its log is {home.log_file}:\n"
-            + _last_lines(home.log_file)
+            f"Its log is {home.log_file}:\n" + _last_lines(home.log_file)
         )
     if "error" in report:
         if report["code"] == "ServiceRuns":
