@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 import httpx
 import jwt
 import pytest
 
-from academy.signing import Signer
+from academy.signing import Signer, Use
 from academy.store.ids import DEFAULT_WORKSPACE
 
 from .conftest import Service
@@ -99,11 +100,22 @@ def test_managed_identity_gives_the_token_for_the_secret_only(service: Service) 
     assert get(service, WORKSPACE_URL, token).status_code == 200
 
 
+def login_code(service: Service) -> str:
+    return Signer(service.home.key_file.read_bytes()).token("ana", lifetime_s=60, use=Use.LOGIN)
+
+
+@pytest.fixture
+def browser(service: Service) -> Iterator[httpx.Client]:
+    """A browser that came in by a link of ``academy open``."""
+    with httpx.Client(base_url=service.info.address) as client:
+        client.get("/login", params={"code": login_code(service), "next": "/academy/audit"})
+        yield client
+
+
 def test_login_code_becomes_a_cookie_that_pages_are_served_by(service: Service) -> None:
-    code = Signer(service.home.key_file.read_bytes()).token("ana", lifetime_s=60)
     with httpx.Client(base_url=service.info.address) as browser:
         assert browser.get("/academy/audit").status_code == 401
-        answer = browser.get("/login", params={"code": code, "next": "/academy/audit"})
+        answer = browser.get("/login", params={"code": login_code(service), "next": "/academy/audit"})
         assert answer.status_code == 303
         assert answer.headers["location"] == "/academy/audit"
         cookie = answer.headers["set-cookie"].lower()
@@ -112,11 +124,40 @@ def test_login_code_becomes_a_cookie_that_pages_are_served_by(service: Service) 
         assert browser.get("/academy/audit").status_code == 200
 
 
+def test_login_code_lets_in_once(service: Service) -> None:
+    code = login_code(service)
+    target = f"{service.info.address}/login"
+    assert httpx.get(target, params={"code": code}).status_code == 303
+    again = httpx.get(target, params={"code": code})
+    assert again.status_code == 401
+    assert "used already" in again.json()["error"]["message"]
+
+
+def test_tokens_are_good_for_their_own_use_only(service: Service, browser: httpx.Client) -> None:
+    session = next(iter(browser.cookies.values()))
+    assert get(service, WORKSPACE_URL, session).status_code == 401
+    assert get(service, WORKSPACE_URL, login_code(service)).status_code == 401
+    refused = httpx.get(f"{service.info.address}/login", params={"code": service.token})
+    assert refused.status_code == 401
+
+
+def test_cookie_does_not_serve_another_port_of_this_machine(browser: httpx.Client) -> None:
+    foreign = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+    assert browser.get("/academy/audit", headers=foreign).status_code == 403
+    link = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert browser.get("/academy/audit", headers=link).status_code == 200
+
+
+def test_cookie_changes_nothing_without_our_origin(service: Service, browser: httpx.Client) -> None:
+    secrets = f"{WORKSPACE_URL}/datastores/workspaceblobstore/listSecrets"
+    assert browser.post(secrets).status_code == 403
+    assert browser.post(secrets, headers={"Origin": service.info.address}).status_code == 200
+
+
 def test_login_does_not_lead_elsewhere(service: Service) -> None:
-    code = Signer(service.home.key_file.read_bytes()).token("ana", lifetime_s=60)
     for target in ("http://evil.example", "//evil.example", "/\\evil.example"):
-        answer = httpx.get(f"{service.info.address}/login", params={"code": code, "next": target})
-        assert answer.status_code == 403
+        parameters = {"code": login_code(service), "next": target}
+        assert httpx.get(f"{service.info.address}/login", params=parameters).status_code == 403
 
 
 def test_unknown_workspace_and_unsupported_resource_are_named(service: Service) -> None:
@@ -133,11 +174,33 @@ def test_arm_segments_compare_without_regard_to_case(service: Service) -> None:
     assert get(service, path, service.token).status_code == 200
 
 
-def test_body_that_is_not_json_is_refused(service: Service) -> None:
-    answer = httpx.put(
-        f"{service.info.address}{WORKSPACE_URL}/data/a/versions/1",
-        content=b"{",
-        headers={"Authorization": f"Bearer {service.token}"},
-    )
-    assert answer.status_code == 400
-    assert "not JSON" in answer.json()["error"]["message"]
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"{", "not JSON"),
+        (b"[]", "must be a JSON object"),
+        (b'{"properties": "text"}', "'properties' must be a JSON object"),
+        (b'{"properties": {"dataType": "uri_file", "dataUri": "a", "tags": {"x": NaN}}}', "NaN"),
+        (b'{"properties": {"description": "\\ud800"}}', "surrogates"),
+        (b"[" * 100_000, "recursion"),
+        (b'{"x": "' + b"0" * 17 * 1024**2 + b'"}', "longer than 16 MiB"),
+    ],
+)
+def test_body_that_cannot_be_kept_is_refused_and_not_stored(
+    service: Service, content: bytes, why: str
+) -> None:
+    url = f"{service.info.address}{WORKSPACE_URL}/data/unkept/versions/1"
+    headers = {"Authorization": f"Bearer {service.token}"}
+    answer = httpx.put(url, content=content, headers=headers)
+    assert answer.status_code in (400, 413)
+    assert why in answer.json()["error"]["message"]
+    assert httpx.get(url, headers=headers).status_code == 404
+
+
+@pytest.mark.parametrize(("name", "version"), [("..", "1"), ("a", ".."), ("a%0Ab", "1"), ("a", "x%00")])
+def test_names_that_are_no_plain_segment_are_refused(service: Service, name: str, version: str) -> None:
+    url = f"{service.info.address}{WORKSPACE_URL}/models/{name}/versions/{version}"
+    target = url.replace("..", "%2e%2e")
+    body = {"properties": {"modelUri": "azureml://datastores/workspaceblobstore/paths/a"}}
+    answer = httpx.put(target, json=body, headers={"Authorization": f"Bearer {service.token}"})
+    assert answer.status_code in (400, 404, 405)

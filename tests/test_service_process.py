@@ -80,6 +80,17 @@ def test_home_files_with_secrets_are_private(new_service: NewService) -> None:
     assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
 
 
+def test_home_that_was_open_to_others_is_closed(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.root.mkdir(mode=0o755)
+    up(home)
+    try:
+        assert stat.S_IMODE(home.root.stat().st_mode) == 0o700
+        assert stat.S_IMODE(home.database_file.stat().st_mode) == 0o600
+    finally:
+        down(home)
+
+
 def test_service_listens_on_loopback_only(new_service: NewService) -> None:
     service = new_service()
     listening = [c for c in psutil.Process(service.info.pid).net_connections("inet") if c.status == "LISTEN"]

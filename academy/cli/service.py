@@ -126,12 +126,12 @@ def open_in_browser(scope: Scope, url: str) -> None:
 
 def _login_link(scope: Scope, page: str) -> str:
     from academy.service.auth import LOGIN_S
-    from academy.signing import Signer
+    from academy.signing import Signer, Use
 
     info = _running(scope)
     signer = Signer(scope.home.key_file.read_bytes())
     owner = signer.verify_token(_token(scope))["upn"]
-    code = signer.token(owner, lifetime_s=LOGIN_S)
+    code = signer.token(owner, lifetime_s=LOGIN_S, use=Use.LOGIN)
     return f"{info.address}/login?{urlencode({'code': code, 'next': page})}"
 
 

@@ -17,6 +17,7 @@ from academy.environments.built import BuiltEnvironment
 from academy.environments.spec import EnvironmentSpec, from_document
 from academy.environments.warm import warm
 from academy.errors import AcademyError
+from academy.experiments.database import ensure_template
 
 LABS = Path(__file__).parents[2] / "labs"
 QUICKSTART = LABS / "00-run-quickstart"
@@ -33,6 +34,7 @@ def main() -> int:
     """Build each; return the exit status."""
     try:
         _say("Building the environments of the labs, where the cache does not hold them yet.")
+        ensure_template()  # of MLflow's tables; making them takes seconds that no first start has to wait
         (trained_in,) = warm([ENVIRONMENT], log=_say)
         served_in = build(model_environment(trained_in), log=_say)
         _say(f"The quickstart's model is served in {served_in.root}.")

@@ -110,6 +110,9 @@ class Home:
         """Make the home with mode 0700; say plainly why it cannot be used when it cannot."""
         try:
             self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+            found = self.root.stat()
+            if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+                self.root.chmod(0o700)  # it was there before, and open to others
             probe = self.root / f".probe-{os.getpid()}"
             write_atomic(probe, b"x" * 4096)
             probe.unlink()

@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 Family = Callable[[ServiceState], list[BaseRoute]]
 
+# How much of a path or a message one line of the log holds.
+_SHOWN = 400
+
 _METHODS = ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"]
 
 
@@ -97,7 +100,8 @@ _FAMILIES: tuple[Family, ...] = (
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, AcademyError)
     request_id = str(uuid.uuid4())
-    logger.info("%s %s: %d %s (%s)", request.method, request.url.path, error.http_status, error, request_id)
+    shown = (request.url.path[:_SHOWN], str(error)[:_SHOWN])
+    logger.info("%s %s: %d %s (%s)", request.method, shown[0], error.http_status, shown[1], request_id)
     response = error_response(error)
     response.headers["x-ms-request-id"] = request_id
     return response

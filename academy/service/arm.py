@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from academy.errors import AcademyError, InvalidField, choices
+from academy.errors import AcademyError, InvalidField, UserError, choices
 from academy.store.documents import Document, ListView, Page
 from academy.store.ids import PROVIDER, Workspace
 
@@ -24,6 +24,9 @@ WORKSPACE_PATH = f"{RESOURCE_GROUP_PATH}/providers/{PROVIDER}/workspaces/{{works
 # A page of a listing where the caller names no $top; Azure's own size.
 PAGE_SIZE = 100
 
+# The longest body of a document; data and code travel as blobs.
+BODY_BYTES = 16 * 1024**2
+
 # ARM compares these segments without regard to case; the router does not.
 _FIXED_SEGMENTS = {
     "resourcegroups": "resourceGroups",
@@ -32,6 +35,13 @@ _FIXED_SEGMENTS = {
     "subscriptions": "subscriptions",
     "onlineendpoints": "onlineEndpoints",
 }
+
+
+class TooLarge(UserError):
+    """The request's body is longer than any document is."""
+
+    http_status = 413
+    code = "RequestEntityTooLarge"
 
 
 @dataclass(frozen=True)
@@ -65,8 +75,8 @@ class Call:
         given = self.query.get(name)
         if given is None:
             return default
-        if not given.isdecimal():
-            raise InvalidField(f"{name} must be a whole number; it is {given!r}.", target=name)
+        if not given.isdecimal() or len(given) > 9:
+            raise InvalidField(f"{name} must be a whole number below 10^9, not {given[:40]!r}.", target=name)
         return int(given)
 
 
@@ -149,13 +159,32 @@ def _next_link(call: Call, next_skip: int | None, remaining: int | None) -> str 
 
 
 async def _json_body(request: Request) -> dict[str, Any]:
-    content = await request.body()
+    content = await _content(request)
     if not content:
         return {}
     try:
-        body = json.loads(content)
-    except ValueError as error:
-        raise InvalidField(f"The request's body is not JSON: {error}.") from error
+        body = json.loads(content, parse_constant=_refuse_constant)
+        if b"\\ud" in content.lower():
+            json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair cannot be stored
+    except (ValueError, RecursionError) as error:
+        raise InvalidField(f"The request's body is not JSON that can be kept: {error}.") from error
     if not isinstance(body, dict):
         raise InvalidField(f"The request's body must be a JSON object; it is a {type(body).__name__}.")
+    if not isinstance(body.get("properties") or {}, dict):
+        raise InvalidField("'properties' must be a JSON object.", target="properties")
     return body
+
+
+async def _content(request: Request) -> bytes:
+    parts: list[bytes] = []
+    received = 0
+    async for part in request.stream():
+        parts.append(part)
+        received += len(part)
+        if received > BODY_BYTES:
+            raise TooLarge(f"The request's body is longer than {BODY_BYTES // 1024**2} MiB.")
+    return b"".join(parts)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

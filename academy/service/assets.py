@@ -14,6 +14,7 @@ from academy.blobs.sas import sas
 from academy.datasets.datastores import account_name
 from academy.environments import curated
 from academy.errors import InvalidField, Unsupported, choices
+from academy.paths import checked_name
 from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listed, listing, written
 from academy.service.blob import blob_url
 from academy.service.models import described_model
@@ -134,7 +135,7 @@ class Assets:
         return answer(self._versions.container(id), 201 if written_now.revision == 1 else 200)
 
     def delete_container(self, call: Call) -> Response:
-        self._state.documents.delete(self._container(call), who=call.who)
+        self._versions.delete_container(self._container(call), who=call.who)
         return Response(status_code=200)
 
     def list_versions(self, call: Call) -> Response:
@@ -203,7 +204,11 @@ class Assets:
 
     def _container(self, call: Call) -> str:
         # The SDK asks for the name of "azureml:iris@latest" with its prefix.
-        return call.workspace.child(self._kind.collection, call.params["name"].removeprefix("azureml:"))
+        name = checked_name(call.params["name"].removeprefix("azureml:"))
+        # What these are called becomes a folder's name where a job or a deployment uses them.
+        for segment in ("version", "label"):
+            checked_name(call.params.get(segment, name))
+        return call.workspace.child(self._kind.collection, name)
 
     def _checked(self, properties: Mapping[str, Any]) -> Body:
         kind = self._kind

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import hmac
 import re
+import time
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
+from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -20,9 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from academy.errors import AcademyError, Forbidden, Unauthenticated
 from academy.service.arm import canonical_path, error_response
 from academy.service.state import ServiceState
-from academy.signing import AUDIENCE, Signer
+from academy.signing import AUDIENCE, Signer, Use
 
-COOKIE = "academy_session"
 SESSION_S = 12 * 3600
 
 # A link from `academy open` is good for one minute: it may end in the browser's history.
@@ -41,9 +43,14 @@ _TOKEN = re.compile(
 class Gate:
     """ASGI middleware that lets in only what is ours, and notes who it is in ``request.state.who``."""
 
-    def __init__(self, app: ASGIApp, *, signer: Signer) -> None:
+    def __init__(
+        self, app: ASGIApp, *, signer: Signer, refuse: Callable[[str, str, str], None] | None = None
+    ) -> None:
         self._app = app
         self._signer = signer
+        self._cookie = cookie_name(signer)
+        # Refuses (who, method, path) of callers who may not do everything: a job's token.
+        self._refuse = refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,36 +63,49 @@ class Gate:
             _check_host(headers, scope["server"][1])
             _check_origin(headers, scope["server"][1])
             if not _OPEN.match(scope["path"]) and _TOKEN.match(scope["path"]):
-                scope.setdefault("state", {})["who"] = self._who(headers)
+                who = self._who(headers, scope["method"])
+                if self._refuse is not None:
+                    self._refuse(who, scope["method"], scope["path"])
+                scope.setdefault("state", {})["who"] = who
         except AcademyError as error:
             await _refusal(error, headers)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _who(self, headers: Headers) -> str:
+    def _who(self, headers: Headers, method: str) -> str:
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return str(self._signer.verify_token(token.strip())["upn"])
-        session = _cookie(headers)
+        session = _cookie(headers, self._cookie)
         if session is not None:
-            return str(self._signer.verify_token(session)["upn"])
+            _check_own_page(headers, method)
+            return str(self._signer.verify_token(session, use=Use.SESSION)["upn"])
         raise Unauthenticated(
             "This call carries no token. Call academy.connect() or %load_ext academy; for a page in the "
             "browser, run 'academy open'."
         )
 
 
+def cookie_name(signer: Signer) -> str:
+    """Return the cookie of this home: browsers send cookies to every port of a host."""
+    return f"academy_{signer.secret('cookie')[:12]}"
+
+
 def routes(state: ServiceState) -> list[BaseRoute]:
     """Return the login of pages, the managed identity, and the health probe."""
+    spent: dict[str, float] = {}
 
     def login(request: Request) -> Response:
-        claims = state.signer.verify_token(request.query_params.get("code", ""))
+        claims = state.signer.verify_token(request.query_params.get("code", ""), use=Use.LOGIN)
+        _spend(spent, claims)
         target = request.query_params.get("next", "/mlflow/")
         if not target.startswith("/") or target.startswith(("//", "/\\")):
             raise Forbidden(f"The page {target!r} is not one of this service's.")
-        session = state.signer.token(claims["upn"], lifetime_s=SESSION_S)
+        session = state.signer.token(claims["upn"], lifetime_s=SESSION_S, use=Use.SESSION)
         answer = RedirectResponse(target, status_code=303)
-        answer.set_cookie(COOKIE, session, max_age=SESSION_S, httponly=True, samesite="strict")
+        answer.set_cookie(
+            cookie_name(state.signer), session, max_age=SESSION_S, httponly=True, samesite="strict"
+        )
         return answer
 
     def managed_identity(request: Request) -> Response:
@@ -132,9 +152,30 @@ def _check_origin(headers: Headers, port: int) -> None:
         raise Forbidden(f"Requests of the page {origin!r} are refused: it is not one of this service's.")
 
 
-def _cookie(headers: Headers) -> str | None:
+def _check_own_page(headers: Headers, method: str) -> None:
+    """Refuse a cookie that another page of this machine sent along: all ports of a host are one site."""
+    if method not in ("GET", "HEAD") and headers.get("origin") is None:
+        raise Forbidden("A page's call that changes something must carry its Origin.")
+    site = headers.get("sec-fetch-site", "same-origin")
+    # A link that is followed, such as one in JupyterLab, shows the page and nothing else.
+    followed = (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+    if site not in ("same-origin", "none") and not (followed and method == "GET"):
+        raise Forbidden("Calls of another page are refused, with this service's cookie too.")
+
+
+def _spend(spent: dict[str, float], claims: dict[str, Any]) -> None:
+    """Let each login code in once: it may be seen in the browser's command line for its minute."""
+    now = time.time()
+    for code in [code for code, expires in spent.items() if expires < now]:
+        del spent[code]
+    if claims["jti"] in spent:
+        raise Unauthenticated("This link was used already. Run 'academy open' for a new one.")
+    spent[claims["jti"]] = claims["exp"]
+
+
+def _cookie(headers: Headers, name: str) -> str | None:
     try:
-        morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return None
     return None if morsel is None else morsel.value

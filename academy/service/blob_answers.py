@@ -72,6 +72,9 @@ def blob_headers(blob: Blob) -> dict[str, str]:
     }
     headers = state_headers(blob.etag, blob.modified_at) | {
         "accept-ranges": "bytes",
+        # A page among the blobs must not act as one of the service's when a browser shows it.
+        "content-security-policy": "sandbox",
+        "x-content-type-options": "nosniff",
         "x-ms-blob-type": blob.properties.kind.value,
         "x-ms-creation-time": http_date(blob.created_at),
         "x-ms-lease-status": "unlocked",

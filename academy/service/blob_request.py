@@ -21,7 +21,7 @@ from academy.blobs.properties import BlobKind, ContentHeaders
 from academy.errors import NotFound, Unsupported, choices
 
 _ACCOUNT = re.compile(r"[a-z0-9]{3,24}")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
 _METADATA = "x-ms-meta-"
 
 _CONTENT_HEADERS = {

@@ -119,12 +119,15 @@ def up(home: Home, *, port: int | None = None, timeout_s: float = START_TIMEOUT_
 
 def down(home: Home, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:
     """End the home's service; return whether one ran. Jobs that run go on without it."""
-    now = status(home)
+    now = _settled(home, timeout_s)
     if now.state != "running" or now.info is None:
-        home.service_file.unlink(missing_ok=True)
+        if now.state != "starting":
+            home.service_file.unlink(missing_ok=True)
         return False
     try:
         process = psutil.Process(now.info.pid)
+        if process.create_time() > now.info.started_at + 1:
+            raise psutil.NoSuchProcess(now.info.pid)  # the number was given to another process since
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(timeout_s)
@@ -165,9 +168,7 @@ class PortTaken(Conflict):
 
 
 def _running(home: Home, port: int | None, timeout_s: float) -> ServiceInfo | None:
-    deadline = time.monotonic() + timeout_s
-    while (now := status(home)).state == "starting" and time.monotonic() < deadline:
-        time.sleep(0.05)  # another process is starting it; its file appears when it answers
+    now = _settled(home, timeout_s)
     if now.state != "running" or now.info is None:
         return None
     if port not in (None, 0, now.info.port):
@@ -176,6 +177,14 @@ def _running(home: Home, port: int | None, timeout_s: float) -> ServiceInfo | No
             "Leave --port out, or run 'academy down' first."
         )
     return now.info
+
+
+def _settled(home: Home, timeout_s: float) -> Status:
+    """Return the status when nobody is just starting the service."""
+    deadline = time.monotonic() + timeout_s
+    while (now := status(home)).state == "starting" and time.monotonic() < deadline:
+        time.sleep(0.05)  # its file appears when it answers
+    return now
 
 
 def _spawn(home: Home, port: int | None, report_fd: int) -> None:

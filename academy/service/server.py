@@ -12,6 +12,8 @@ import socket
 import threading
 import time
 from dataclasses import asdict
+from pathlib import Path
+from typing import TextIO
 
 import uvicorn
 
@@ -19,6 +21,7 @@ from academy import __version__
 from academy.blobs.store import BlobStore
 from academy.datasets.datastores import Datastores
 from academy.datasets.locate import Locator
+from academy.endpoints.logs import bound
 from academy.endpoints.online import OnlineEngine
 from academy.errors import AcademyError
 from academy.experiments.tracking import Tracking
@@ -40,6 +43,23 @@ logger = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 SHUTDOWN_S = 3
 
+_LINES_BETWEEN_LOOKS = 1000
+
+
+class _BoundedLog(logging.StreamHandler[TextIO]):
+    """Writes to standard error, which is the log's file, and keeps that file from growing for ever."""
+
+    def __init__(self, log: Path) -> None:
+        super().__init__()
+        self._log = log
+        self._lines = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        super().emit(record)
+        self._lines += 1
+        if self._lines % _LINES_BETWEEN_LOOKS == 0:
+            bound(self._log)
+
 
 def main() -> None:
     """Run the service until it is asked to end; report to the parent when it answers, or why it cannot."""
@@ -48,10 +68,16 @@ def main() -> None:
     parser.add_argument("--port", type=int)
     parser.add_argument("--report-fd", type=int)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    os.umask(0o077)  # whatever lies in the home is its owner's alone
+    home = Home.locate(arguments.home)
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[_BoundedLog(home.log_file)],
+    )
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        serve(Home.locate(arguments.home), arguments.port, arguments.report_fd)
+        serve(home, arguments.port, arguments.report_fd)
     except AcademyError as error:
         logger.error("%s", error)
         _report(
@@ -68,6 +94,8 @@ def serve(home: Home, port: int | None, report_fd: int | None) -> None:
     """Take the home's lock and port, recover what was going on, and serve."""
     home.prepare()
     with take_lock(home), listen(home, port) as listener:
+        # What a killed service left there is not true of this one.
+        home.service_file.unlink(missing_ok=True)
         address = f"http://{LOOPBACK}:{listener.getsockname()[1]}"
         signer = Signer(load_key(home))
         if not home.token_file.exists():
@@ -98,12 +126,13 @@ def serve(home: Home, port: int | None, report_fd: int | None) -> None:
 
 def compose(home: Home, signer: Signer, address: str) -> ServiceState:
     """Put the rooms together; the default workspace is there when this returns."""
-    engine = open_database(os.environ.get("ACADEMY_DATABASE_URL") or f"sqlite:///{home.database_file}")
+    database_url = os.environ.get("ACADEMY_DATABASE_URL")
+    engine = open_database(database_url or f"sqlite:///{home.database_file}")
     documents = Documents(engine)
     versions = Versions(documents)
     datastores = Datastores(home, documents)
     locator = Locator(home, documents, versions, datastores)
-    tracking = Tracking(home, locator, default_workspace=DEFAULT_WORKSPACE)
+    tracking = Tracking(home, locator, default_workspace=DEFAULT_WORKSPACE, database_url=database_url)
     state = ServiceState(
         home=home,
         signer=signer,

@@ -27,7 +27,11 @@ def open_database(url: str) -> Engine:
     ServiceUnavailable
         When the server does not answer, or the file cannot be opened.
     """
-    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+    engine = create_engine(
+        url,
+        pool_pre_ping=not url.startswith("sqlite"),
+        hide_parameters=True,  # an error shows the statement, and not the keys in it
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)

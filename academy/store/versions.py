@@ -155,6 +155,13 @@ class Versions:
             connection.execute(delete(labels).where(pointing))
         return removed
 
+    def delete_container(self, container: str, *, who: str) -> Document:
+        """Delete a container with all its versions and labels."""
+        removed = self.documents.delete(container, who=who)
+        with transaction(self.documents.engine) as connection:
+            connection.execute(delete(labels).where(labels.c.container == container.lower()))
+        return removed
+
     def _write(self, container: str, version: str, body: Mapping[str, Any], who: str) -> Document:
         new = _normal(body)
 
