@@ -35,7 +35,9 @@ quickstart: setup
 	$(BIN)/python -m academy.labs.quickstart
 
 lab: setup
-	$(BIN)/jupyter lab notebooks/00-run-quickstart.ipynb
+	# The last two: JupyterLab would ask the network for news and for newer versions.
+	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-run-quickstart.ipynb \
+	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 test: setup lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --durations 15
