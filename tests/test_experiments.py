@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from academy.datasets.datastores import account_name
 from academy.environments import curated
 from academy.environments.build import build
 from academy.errors import InvalidField, NotFound
+from academy.experiments.database import TrackingDatabase, sqlite_url
 from academy.experiments.tracking import Tracking
 from academy.paths import Home
+from academy.store.audit import AuditLog
 from academy.store.ids import Workspace
 from tests.experiments_process import Client, Process, Refused
 from tests.experiments_service import FIRST, SECOND, open_tracking
@@ -452,6 +456,93 @@ def test_only_the_artifact_container_can_be_written(served: Served) -> None:
     served.files(blobs).mkdir(parents=True, exist_ok=True)
     (served.files(blobs) / "y.txt").write_text("y")
     assert served.call("GET", f"{_PROXY}/{blobs}/y.txt")[1] == b"y"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "azureml",
+        "azureml/ExperimentRun",
+        "azureml/ExperimentRun/dcid.kept",
+        "azureml/ExperimentRun/dcid.kept/.",
+        "azureml/ExperimentRun/dcid.kept/user_logs",
+        "azureml/ExperimentRun/dcid.kept/user_logs/std_log.txt",
+        "azureml/ExperimentRun/dcid.kept/System_Logs",
+        "azureml/ExperimentRun/dcid.kept/azureml-logs/a.txt",
+        "azureml/ExperimentRun/dcid.linked/way/user_logs",
+        "azureml/ExperimentRun/dcid.linked/up/dcid.kept",
+        "azureml/LoggedModels/m-1",
+        "azureml/Experiments/0",
+        "azureml/elsewhere/a/b",
+    ],
+)
+def test_more_than_the_inside_of_a_run_and_its_logs_cannot_be_deleted(served: Served, path: str) -> None:
+    log = served.artifacts("kept") / "user_logs" / "std_log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("kept")
+    linked = served.artifacts("linked")
+    if not linked.exists():
+        linked.mkdir()
+        (linked / "way").symlink_to(served.artifacts("kept"))
+        (linked / "up").symlink_to(linked.parent)
+    before = audited(served, "delete artifacts")
+    status, body, _ = served.call("DELETE", f"{_PROXY}/{path}")
+    assert (status, json.loads(body)["error_code"]) == (403, "PERMISSION_DENIED")
+    assert log.read_text() == "kept"
+    assert audited(served, "delete artifacts") == before
+
+
+def test_what_a_client_deletes_is_in_the_audit_log(served: Served, client: Client) -> None:
+    job = served.job("to-be-deleted")
+    kept = served.artifacts(job) / "outputs"
+    kept.mkdir(parents=True)
+    (kept / "a.txt").write_text("a")
+    path = f"azureml/ExperimentRun/dcid.{job}/outputs"
+    assert served.call("DELETE", f"{_PROXY}/{path}")[0] == 200
+    assert not kept.exists()
+    assert audited(served, "delete artifacts")[-1] == ("someone", FIRST.child("artifacts", path))
+    number = client.run(
+        f"""
+        number = client.create_experiment("deleted and back")
+        client.delete_experiment(number)
+        client.restore_experiment(number)
+        client.delete_run("{job}")
+        client.restore_run("{job}")
+        return number
+        """
+    )
+    for action in ("delete", "restore"):
+        assert audited(served, action)[-2:] == [
+            ("someone", FIRST.child("experiments", number)),
+            ("someone", FIRST.child("runs", job)),
+        ]
+
+
+def audited(served: Served, action: str) -> list[tuple[str, str]]:
+    """Return who did that to what, oldest first."""
+    entries = AuditLog(served.versions.documents.engine).read(resource_prefix=FIRST.id)
+    return [(entry.who, entry.resource) for entry in entries if entry.action == action]
+
+
+@pytest.mark.parametrize("path", [f"{_RUNS}/log-batch", f"{_RUNS}/search", "/v1/traces"])
+def test_a_body_that_is_too_large_is_refused(served: Served, path: str) -> None:
+    status, body, _ = served.call("POST", path, b" " * (16 * 1024 * 1024 + 1))
+    assert (status, json.loads(body)["error_code"]) == (413, "INVALID_PARAMETER_VALUE")
+    assert "larger than 16 MB" in json.loads(body)["message"]
+
+
+def test_an_artifact_may_be_larger_than_any_other_body(served: Served) -> None:
+    path = "azureml/ExperimentRun/dcid.large-upload/a.bin"
+    assert served.call("PUT", f"{_PROXY}/{path}", b"x" * (17 * 1024 * 1024))[0] == 200
+    assert served.files(path).stat().st_size == 17 * 1024 * 1024
+
+
+def test_errors_of_the_database_do_not_show_what_was_logged(tmp_path: Path) -> None:
+    database = TrackingDatabase(sqlite_url(tmp_path / "a.db"))
+    with database.engine.connect() as connection, pytest.raises(OperationalError) as raised:
+        connection.execute(text("INSERT INTO nowhere VALUES (:value)"), {"value": "a secret"})
+    assert "a secret" not in str(raised.value)
+    database.close()
 
 
 def test_artifacts_are_answered_as_attachments(served: Served) -> None:

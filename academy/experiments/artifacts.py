@@ -27,6 +27,16 @@ SCHEME = "mlflow-artifacts"
 # Where MLflow puts what belongs to an experiment and to no run, such as traces.
 EXPERIMENTS_ROOT = f"{SCHEME}:/{ARTIFACT_CONTAINER}/Experiments"
 
+# What may be deleted lies inside one run, one model or one experiment.
+_DELETABLE = re.compile(
+    rf"{ARTIFACT_CONTAINER}/(?:(?P<run>{re.escape(run_prefix(''))}[^/]+)|LoggedModels/m-[^/]+|Experiments/[^/]+)"
+    r"/(?P<first>[^/]+)(?:/.*)?",
+    re.DOTALL,
+)
+
+# The record of what a run did.
+_LOGS = frozenset({"user_logs", "system_logs", "azureml-logs"})
+
 _LOGGED_MODELS = f"{ARTIFACT_CONTAINER}/LoggedModels"
 _IN_LOGGED_MODEL = re.compile(rf"{_LOGGED_MODELS}/(?P<model>m-[0-9a-f]+)/(?P<name>[^/]+)/(?P<path>.+)")
 
@@ -141,10 +151,32 @@ class Artifacts:
         self._staging.mkdir(parents=True, exist_ok=True)
         return Upload(target, self._staging / f"artifact.{uuid.uuid4().hex}")
 
-    def delete(self, relative: str) -> None:
-        """Delete a file or a folder; it is no error when there is none."""
+    def deletable(self, relative: str) -> Path:
+        """Return the file or folder at ``relative`` if it may be deleted, there or not.
+
+        Raises
+        ------
+        Forbidden
+            For all of a run, a model or an experiment, or more; and for a run's logs.
+        """
         path = self._writable(relative)
-        if path.is_dir():
+        # Where it really is: a link inside a run may lead to another one. A link itself may go.
+        real = path.parent.resolve() / path.name
+        root = self.root.resolve()
+        match = _DELETABLE.fullmatch(real.relative_to(root).as_posix()) if real.is_relative_to(root) else None
+        if match is None:
+            raise Forbidden(
+                f"{relative!r} cannot be deleted: only what lies inside one run, model or experiment can, "
+                f"such as '{ARTIFACT_CONTAINER}/{run_prefix('RUN')}/outputs'."
+            )
+        if match["run"] and match["first"].lower() in _LOGS:
+            raise Forbidden(f"{relative!r} cannot be deleted: the logs of a run are kept.")
+        return real
+
+    def delete(self, relative: str) -> None:
+        """Delete a file or a folder that may be deleted; it is no error when there is none."""
+        path = self.deletable(relative)
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)

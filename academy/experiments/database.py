@@ -117,8 +117,8 @@ def sqlite_url(file: Path) -> URL:
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, max_overflow=-1)
+        return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, max_overflow=-1, hide_parameters=True)
     event.listen(engine, "connect", _configure_sqlite)
     return engine
 

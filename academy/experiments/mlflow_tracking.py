@@ -101,6 +101,26 @@ class WorkspaceTrackingStore(SqlAlchemyStore):  # type: ignore[misc]
         CURRENT.get().database.write(lambda session: runs.insert_run(session, number, run))
         return self.get_run(run.run_id)
 
+    def delete_run(self, run_id: str) -> None:
+        """Mark a run as deleted, and say so in the audit log."""
+        super().delete_run(run_id)
+        CURRENT.get().record("delete", "runs", run_id)
+
+    def restore_run(self, run_id: str) -> None:
+        """Take that mark away."""
+        super().restore_run(run_id)
+        CURRENT.get().record("restore", "runs", run_id)
+
+    def delete_experiment(self, experiment_id: str) -> None:
+        """Mark an experiment and its runs as deleted, and say so in the audit log."""
+        super().delete_experiment(experiment_id)
+        CURRENT.get().record("delete", "experiments", str(experiment_id))
+
+    def restore_experiment(self, experiment_id: str) -> None:
+        """Take that mark away."""
+        super().restore_experiment(experiment_id)
+        CURRENT.get().record("restore", "experiments", str(experiment_id))
+
     def create_logged_model(
         self,
         experiment_id: str,
@@ -162,6 +182,8 @@ class WorkspaceTrackingStore(SqlAlchemyStore):  # type: ignore[misc]
         # MLflow's own engine, because its searches need the SQL functions that it adds to SQLite.
         url = database.url.render_as_string(hide_password=False)
         engine = mlflow_db.create_sqlalchemy_engine(url)
+        # Errors are logged and answered; what a script logged is not to be among them.
+        engine.hide_parameters = True
         sessions = mlflow_db._get_managed_session_maker(sessionmaker(bind=engine), self.db_type)
         return engine, sessions
 

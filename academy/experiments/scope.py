@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from academy.datasets.locate import Locator
 from academy.experiments.artifacts import Artifacts
 from academy.experiments.database import TrackingDatabase
+from academy.store.audit import AuditLog
 from academy.store.ids import Workspace
 
 
@@ -24,6 +25,11 @@ class Scope:
     database: TrackingDatabase
     artifacts: Artifacts
     locator: Locator
+    audit: AuditLog
+
+    def record(self, action: str, *segments: str) -> None:
+        """Add an act to the audit log; ``segments`` name its resource below the workspace."""
+        self.audit.append(self.who, action, self.workspace.child(*segments))
 
     @property
     def job(self) -> str | None:

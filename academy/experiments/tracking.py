@@ -11,11 +11,12 @@ from academy.datasets.locate import Locator
 from academy.errors import InvalidField, NotFound
 from academy.experiments import runs
 from academy.experiments.artifacts import Artifacts
-from academy.experiments.database import TrackingDatabases
+from academy.experiments.database import TrackingDatabase, TrackingDatabases
 from academy.experiments.mlflow_loading import ServerLoader
 from academy.experiments.runs import RUN_NAME_TAG, NewRun, Run
 from academy.experiments.scope import Scope
 from academy.paths import Home
+from academy.store.audit import AuditLog
 from academy.store.ids import PROVIDER, Workspace
 
 # MLflow's own rule; the length is that of the widest column.
@@ -51,6 +52,7 @@ class Tracking:
     ) -> None:
         self._home = home
         self._locator = locator
+        self._audit = AuditLog(locator.versions.documents.engine)
         self._default = default_workspace
         self._databases = TrackingDatabases(home, database_url)
         self.server = ServerLoader()
@@ -84,7 +86,7 @@ class Tracking:
         database = self._databases.find(workspace)
         if database is None:
             return None
-        return Scope(workspace, who, database, Artifacts(self._home, workspace), self._locator)
+        return self._scope(workspace, who, database)
 
     def scope(self, workspace: Workspace, who: str) -> Scope:
         """Return what a request on the workspace works with; this may wait for MLflow's migrations.
@@ -100,7 +102,11 @@ class Tracking:
                 "gives the tracking URI of one that exists."
             )
         database = self._databases.open(workspace)
-        return Scope(workspace, who, database, Artifacts(self._home, workspace), self._locator)
+        return self._scope(workspace, who, database)
+
+    def _scope(self, workspace: Workspace, who: str, database: TrackingDatabase) -> Scope:
+        artifacts = Artifacts(self._home, workspace)
+        return Scope(workspace, who, database, artifacts, self._locator, self._audit)
 
     def create_run(
         self,

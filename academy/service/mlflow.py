@@ -24,7 +24,7 @@ from academy.experiments.scope import Scope as Work
 from academy.experiments.tracking import Tracking
 from academy.service.mlflow_artifacts import transfer, upload_to_run
 from academy.service.state import ServiceState
-from academy.service.wsgi import call_wsgi
+from academy.service.wsgi import bounded, call_wsgi
 
 _API = r"/(?:ajax-)?api/2\.0"
 _FAST = re.compile(rf"{_API}/mlflow/runs/(log-metric|log-parameter|log-batch|set-tag)")
@@ -63,6 +63,7 @@ _CODES = {
     403: "PERMISSION_DENIED",
     404: "RESOURCE_DOES_NOT_EXIST",
     409: "RESOURCE_ALREADY_EXISTS",
+    413: "INVALID_PARAMETER_VALUE",
     503: "TEMPORARILY_UNAVAILABLE",
 }
 
@@ -118,7 +119,7 @@ class MlflowFace:
         token = CURRENT.set(work)
         try:
             if _TRACES.fullmatch(path):
-                await server.traces(inner, receive, send)
+                await server.traces(inner, _replayed(await _read(receive)), send)
             else:
                 await call_wsgi(server.wsgi, inner, receive, send, limiter=self._threads)
         finally:
@@ -151,12 +152,7 @@ async def _answer(work: Work, path: str, request: Request) -> Response | None:
 
 
 async def _read(receive: Receive) -> bytes:
-    message = await receive()
-    content: bytes = message.get("body", b"")
-    while message.get("more_body"):
-        message = await receive()
-        content += message.get("body", b"")
-    return content
+    return b"".join([part async for part in bounded(receive)])
 
 
 def _replayed(content: bytes) -> Receive:

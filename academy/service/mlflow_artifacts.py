@@ -22,7 +22,7 @@ async def transfer(scope: Scope, relative: str, request: Request) -> Response:
         await _receive(scope, relative, request)
         return JSONResponse({})
     if request.method == "DELETE":
-        await to_thread.run_sync(scope.artifacts.delete, relative)
+        await to_thread.run_sync(_delete, scope, relative)
         return JSONResponse({})
     if request.method != "GET":
         raise Unsupported(f"{request.method} is not supported for artifacts. Use GET, PUT or DELETE.")
@@ -57,14 +57,23 @@ async def _receive(scope: Scope, relative: str, request: Request) -> None:
     upload = await to_thread.run_sync(scope.artifacts.upload, relative)
     try:
         waiting: list[bytes] = []
+        size = 0
         async for chunk in request.stream():
             waiting.append(chunk)
-            if sum(map(len, waiting)) >= _CHUNK:
+            size += len(chunk)
+            if size >= _CHUNK:
                 await to_thread.run_sync(upload.write, waiting)
-                waiting = []
+                waiting, size = [], 0
         await to_thread.run_sync(_finish, scope, relative, upload, waiting)
     finally:
         upload.abandon()
+
+
+def _delete(scope: Scope, relative: str) -> None:
+    scope.artifacts.deletable(relative)
+    # First, so that nothing is gone of which the log does not tell.
+    scope.record("delete artifacts", "artifacts", relative.strip("/"))
+    scope.artifacts.delete(relative)
 
 
 def _finish(scope: Scope, relative: str, upload: Upload, rest: list[bytes]) -> None:

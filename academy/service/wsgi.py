@@ -1,20 +1,54 @@
-"""A WSGI application under the service: bodies are spooled to disk, answers stream."""
+"""A WSGI application under the service: bodies are bounded and spooled to disk, answers stream."""
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import IO, Any
 from urllib.parse import quote
 
 import anyio
 from starlette.types import Message, Receive, Scope, Send
 
+from academy.errors import UserError
+
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # A longer body waits on the disk, not in memory.
 _IN_MEMORY_BYTES = 1024 * 1024
+
+# The largest that MLflow's clients send is a batch of metrics, parameters and tags: about 2 MB.
+MAX_BODY_BYTES = 16 << 20
+
+
+class BodyTooLarge(UserError):
+    """The request's body is larger than MLflow's API takes."""
+
+    http_status = 413
+    code = "RequestEntityTooLarge"
+
+
+async def bounded(receive: Receive) -> AsyncIterator[bytes]:
+    """Yield a request's body part by part.
+
+    Raises
+    ------
+    BodyTooLarge
+        As soon as there is more of it than ``MAX_BODY_BYTES``.
+    """
+    size, more = 0, True
+    while more:
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise BodyTooLarge(
+                f"The request's body is larger than {MAX_BODY_BYTES >> 20} MB, the most that MLflow's API "
+                "takes. Log less at a time, or log it as an artifact."
+            )
+        yield part
+        more = message.get("more_body", False)
 
 
 async def call_wsgi(
@@ -52,13 +86,9 @@ def _send(send: Send, message: Message) -> None:
 
 
 async def _spool(receive: Receive, body: IO[bytes]) -> int:
-    size, more = 0, True
-    while more:
-        message = await receive()
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        body.write(chunk)
-        more = message.get("more_body", False)
+    size = 0
+    async for part in bounded(receive):
+        size += body.write(part)
     body.seek(0)
     return size
 
