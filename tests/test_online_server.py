@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -128,6 +129,39 @@ def test_health_and_description(echo: Running) -> None:
 
 def test_only_the_router_may_call(echo: Running) -> None:
     assert echo.call("POST", "/score", b"1", {"x-academy-replica-key": "wrong"})[0] == 401
+
+
+def raw_answer(server: Running, head: str, body: bytes = b"") -> bytes:
+    """Send the bytes as they are; return all that comes until the server closes the connection."""
+    with socket.create_connection(("127.0.0.1", server.status["port"]), timeout=20) as connection:
+        connection.sendall(f"POST /score HTTP/1.1\r\n{head}\r\n\r\n".encode() + body)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_key_is_checked_before_any_of_the_body_is_read(echo: Running) -> None:
+    # The body never comes; only a server that does not wait for it answers.
+    answer = raw_answer(echo, "Content-Length: 99999999999\r\nExpect: 100-continue")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("Content-Length: 67108865", 413),
+        ("Content-Length: -1", 400),
+        ("Content-Length: 1x", 400),
+        ("Content-Length: \u00b2", 400),
+        ("Content-Length: 1\r\nContent-Length: 2", 400),
+        ("Transfer-Encoding: chunked", 400),
+    ],
+)
+def test_length_of_the_body_must_be_named_and_within_the_limit(echo: Running, head: str, status: int) -> None:
+    answer = raw_answer(echo, f"x-academy-replica-key: {SECRET}\r\n{head}")
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
 
 
 def test_query_becomes_the_input_of_a_get(echo: Running) -> None:

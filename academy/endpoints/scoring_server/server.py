@@ -6,6 +6,7 @@ import hmac
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -21,8 +22,12 @@ from .script import Script, StartError
 from .workers import Workers
 
 SECRET_HEADER = "x-academy-replica-key"
+MAX_BODY_BYTES = 64 * 1024 * 1024
+EXCHANGE_TIMEOUT_S = 600.0
 HEADER_LIMIT = 100
 GONE_CHECK_S = 2.0
+
+_LENGTH = re.compile("[0-9]{1,18}")
 
 log = logging.getLogger("azmlinfsrv")
 
@@ -55,6 +60,8 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     # Buffered, so that head and body leave in one packet.
     wbufsize = -1
+    # How long a connection may say nothing between two requests.
+    timeout = 60.0
     server: Server
 
     def do_GET(self) -> None:
@@ -68,6 +75,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def handle_expect_100(self) -> bool:
         """Say at once that the request is taken; its sender counts on it."""
+        if self._refusal() is not None:
+            return True
         taken = super().handle_expect_100()
         self.wfile.flush()
         return taken
@@ -77,8 +86,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def _handle(self) -> None:
         started = time.monotonic()
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        refusal = self._refusal()
+        if refusal is not None:
+            # Its body is left unread, so nothing that follows on this connection can be understood.
+            self.close_connection = True
+            self._send(refusal)
+            return
+        self.connection.settimeout(EXCHANGE_TIMEOUT_S)
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            return
         request = AMLRequest(self.command, self.path, dict(self.headers.items()), body)
+        request.headers.pop(SECRET_HEADER.title(), None)
         response = self._route(request)
         self._identify(request, response)
         if request.path != "/":
@@ -86,11 +107,21 @@ class Handler(BaseHTTPRequestHandler):
             size = len(response.body)
             log.info("%s %s %d %.3fms %d", self.command, self.path, response.status_code, took_ms, size)
         self._send(response)
+        self.connection.settimeout(self.timeout)
 
-    def _route(self, request: AMLRequest) -> AMLResponse:
-        key = request.headers.pop(SECRET_HEADER.title(), "")
+    def _refusal(self) -> AMLResponse | None:
+        """Return why the request is refused before any of its body is read, or None."""
+        key = self.headers.get(SECRET_HEADER, "")
         if not hmac.compare_digest(key.encode(), str(self.server.config["secret"]).encode()):
             return failure(401, "This port belongs to a replica. Call the endpoint's scoring URI.")
+        lengths = self.headers.get_all("content-length", ["0"])
+        if "transfer-encoding" in self.headers or len(lengths) > 1 or not _LENGTH.fullmatch(lengths[0]):
+            return failure(400, "The length of the body must be named by one Content-Length in bytes.")
+        if int(lengths[0]) > MAX_BODY_BYTES:
+            return failure(413, f"The body has {lengths[0]} bytes; the most is {MAX_BODY_BYTES}.")
+        return None
+
+    def _route(self, request: AMLRequest) -> AMLResponse:
         if request.path == "/" and request.method == "GET":
             return AMLResponse("Healthy", 200)
         if request.path == "/swagger.json" and request.method == "GET":
@@ -120,6 +151,8 @@ class Handler(BaseHTTPRequestHandler):
                 if name.lower() not in ("content-length", "transfer-encoding", "connection"):
                     self.send_header(name, str(value).replace("\r", " ").replace("\n", " "))
             self.send_header("Content-Length", str(len(response.body)))
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(response.body)
             self.wfile.flush()
