@@ -141,6 +141,16 @@ def test_model_is_laid_out_as_on_azure(begin: Begin, tmp_path: Path, is_folder: 
     assert (directory / "model/weights.pkl" if is_folder else directory / "weights.pkl").read_text() == "w"
 
 
+@pytest.mark.parametrize(("name", "version"), [("..", "../escaped"), ("a", ".."), ("/", "escaped")])
+def test_model_whose_name_leaves_the_folder_is_refused(
+    begin: Begin, tmp_path: Path, name: str, version: str
+) -> None:
+    source = tmp_path / "weights.pkl"
+    source.write_text("w")
+    assert "leaves its folder" in begin(model=ModelPlan(name, version, source)).failed()
+    assert list(tmp_path.rglob("weights.pkl")) == [source]
+
+
 def test_replica_that_is_killed_is_started_again(begin: Begin) -> None:
     generation = begin()
     old = generation.process()

@@ -26,11 +26,20 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
+from academy.datasets.datastores import Datastores
+from academy.datasets.locate import Locator
+from academy.endpoints.fleet import Fleet
+from academy.endpoints.online import OnlineEngine
 from academy.endpoints.record import Generations, ReplicaStatus, State
+from academy.errors import Conflict
 from academy.jobs.processes import ProcessId
-from academy.paths import DeploymentFolder
+from academy.paths import DeploymentFolder, Home
 from academy.service.process import down, status, up
+from academy.signing import Signer
+from academy.store.database import open_database
+from academy.store.documents import Documents
 from academy.store.ids import DEFAULT_WORKSPACE
+from academy.store.versions import Versions
 from tests.conftest import Service, start
 
 OWN = "azureml:academy:1"
@@ -490,6 +499,51 @@ def test_deleted_endpoint_leaves_nothing(client: Any, service: Service, code: Pa
     assert caller.status()[0] == 404
     with pytest.raises(ResourceNotFoundError):
         client.online_endpoints.get("ep-gone")
+
+
+def test_keys_that_a_killed_service_left_do_not_open_a_new_endpoint(service: Service) -> None:
+    engine = open_database(f"sqlite:///{service.home.database_file}")
+    stale = {"primaryKey": "stale-one", "secondaryKey": "stale-two"}
+    keys = DEFAULT_WORKSPACE.child("onlineEndpoints", "ep-stale", "keys", "default")
+    Documents(engine).put(keys, stale, who="killed")
+    engine.dispose()
+    arm(service, "PUT", "/ep-stale", {"properties": {"authMode": "Key"}})
+    first = arm(service, "POST", "/ep-stale/listKeys")
+    assert not set(first.values()) & set(stale.values())
+    # However it is spelled, the endpoint that is there keeps its keys and its name.
+    assert arm(service, "PUT", "/EP-STALE", {"properties": {"authMode": "Key"}})["name"] == "ep-stale"
+    assert arm(service, "POST", "/ep-stale/listKeys") == first
+
+
+def test_endpoint_that_is_being_deleted_is_not_made_again_in_another_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path)
+    home.prepare()
+    documents = Documents(open_database(f"sqlite:///{home.database_file}"))
+    versions = Versions(documents)
+    locator = Locator(home, documents, versions, Datastores(home, documents))
+    engine = OnlineEngine(home, documents, versions, locator, Signer(b"k" * 32), lambda: "http://x")
+    body = {"properties": {"authMode": "Key"}}
+    engine.put_endpoint(DEFAULT_WORKSPACE, "leaving", body, who="me")
+    attempts: list[Callable[[], Any]] = [
+        lambda: engine.put_endpoint(DEFAULT_WORKSPACE, "Leaving", body, who="me"),
+        lambda: engine.put_deployment(DEFAULT_WORKSPACE, "LEAVING", "blue", {}, who="me"),
+    ]
+    refused: list[str] = []
+
+    def end(_fleet: object, _members: object) -> None:
+        for attempt in attempts:
+            with pytest.raises(Conflict, match="being deleted") as raised:
+                attempt()
+            refused.append(raised.value.message)
+
+    monkeypatch.setattr(Fleet, "end", end)
+    engine.delete_endpoint(DEFAULT_WORKSPACE, "LEAVING", who="me")
+    assert len(refused) == len(attempts)
+    engine.put_endpoint(DEFAULT_WORKSPACE, "leaving", body, who="me")
+    engine.close()
+    documents.engine.dispose()
 
 
 def kill(service: Service) -> None:

@@ -28,11 +28,9 @@ class Keys:
     signer: Signer
 
     def create(self, endpoint_id: str, given: Body, *, who: str) -> None:
-        """Make the two keys of an endpoint, unless it has some; ``given`` may bring them."""
-        if self.documents.find(_id(endpoint_id)) is None:
-            self.documents.put(
-                _id(endpoint_id), {field: given.get(field) or _new() for field in KINDS.values()}, who=who
-            )
+        """Make the two keys of a new endpoint, in the place of any; ``given`` may bring them."""
+        keys = {field: given.get(field) or _new() for field in KINDS.values()}
+        self.documents.put(_id(endpoint_id), keys, who=who)
 
     def of(self, endpoint_id: str) -> Body:
         """Return the two keys."""

@@ -79,21 +79,24 @@ class OnlineEngine:
         id = workspace.child(ENDPOINTS, checked_name(name, "endpoint"))
         with self._lock:
             self._refuse_leaving(id)
+            old = self._documents.find(id)
+            id = id if old is None else old.id
             kept = checked_endpoint(body, self._documents.names(f"{id}/{DEPLOYMENTS}"))
-            # The keys first: an endpoint that can be seen can be called.
-            self.keys.create(id, (body.get("properties") or {}).get("keys") or {}, who=who)
+            if old is None:
+                # The keys first: an endpoint that can be seen can be called. Keys that are there
+                # already were left by a service that was killed here, and open nothing any more.
+                self.keys.create(id, (body.get("properties") or {}).get("keys") or {}, who=who)
             document = self._documents.put(id, kept, who=who)
             self._refresh(document.id)
         return self.shown(document)
 
     def delete_endpoint(self, workspace: Workspace, name: str, *, who: str) -> None:
         """Delete an endpoint with all its deployments; return when their processes have ended."""
-        endpoint = self._documents.get(workspace.child(ENDPOINTS, name))
         with self._lock:
-            self._refuse_leaving(endpoint.id)
+            endpoint = self._present(workspace, name)
             ids = [found.id for found in self._deployments(endpoint.id)]
             members = self._fleet.release(ids)
-            self._leaving.add(endpoint.id)
+            self._leaving.add(endpoint.id.lower())
             self._routes.pop(_key(endpoint.id), None)
         try:
             self._fleet.end(members)
@@ -101,7 +104,7 @@ class OnlineEngine:
             self._documents.delete(endpoint.id, who=who)
         finally:
             self._fleet.forget(ids)
-            self._leaving.discard(endpoint.id)
+            self._leaving.discard(endpoint.id.lower())
 
     def put_deployment(
         self, workspace: Workspace, endpoint: str, name: str, body: Mapping[str, Any], *, who: str
@@ -110,11 +113,11 @@ class OnlineEngine:
 
         Everything that can be refused is refused before anything is stored.
         """
-        above = self._documents.get(workspace.child(ENDPOINTS, endpoint))
-        id = f"{above.id}/{DEPLOYMENTS}/{checked_name(name, 'deployment')}"
+        checked_name(name, "deployment")
         spec = deployments.read(body)
         with self._lock:
-            self._refuse_leaving(above.id)
+            above = self._present(workspace, endpoint)
+            id = f"{above.id}/{DEPLOYMENTS}/{name}"
             old = self._documents.find(id)
             id = id if old is None else old.id
             self._fleet.refuse_busy(id)
@@ -132,9 +135,9 @@ class OnlineEngine:
 
     def delete_deployment(self, workspace: Workspace, endpoint: str, name: str, *, who: str) -> None:
         """Delete a deployment that gets no traffic; return when its processes have ended."""
-        above = self._documents.get(workspace.child(ENDPOINTS, endpoint))
-        found = self._documents.get(f"{above.id}/{DEPLOYMENTS}/{name}")
         with self._lock:
+            above = self._present(workspace, endpoint)
+            found = self._documents.get(f"{above.id}/{DEPLOYMENTS}/{name}")
             share = (above.properties.get("traffic") or {}).get(found.name, 0)
             if share:
                 raise InvalidField(
@@ -225,8 +228,15 @@ class OnlineEngine:
         collection = f"{endpoint_id}/{DEPLOYMENTS}"
         return self._documents.list(collection, view=ListView.ALL, newest_first=False).items
 
+    def _present(self, workspace: Workspace, name: str) -> Document:
+        """Return an endpoint that is there and not being deleted; with the lock, it stays so."""
+        id = workspace.child(ENDPOINTS, name)
+        self._refuse_leaving(id)
+        return self._documents.get(id)
+
     def _refuse_leaving(self, endpoint_id: str) -> None:
-        if endpoint_id in self._leaving:
+        # However the caller spells it: ids compare without regard to case.
+        if endpoint_id.lower() in self._leaving:
             raise Conflict(f"The endpoint {endpoint_id.rsplit('/', 1)[1]!r} is being deleted. Wait for it.")
 
 

@@ -26,7 +26,7 @@ from academy.errors import AcademyError
 from academy.jobs.processes import ProcessId
 from academy.jobs.signals import Interrupted, Signals
 from academy.jobs.variables import inherited
-from academy.paths import ReplicaFolder
+from academy.paths import ReplicaFolder, confined
 
 TAIL_LINES = 20
 
@@ -111,7 +111,7 @@ class Supervisor:
         model = self._plan.model
         if model is None:
             return self._folder.model, None
-        directory = self._folder.model / model.name / model.version
+        directory = confined(self._folder.model, f"{model.name}/{model.version}")
         target = directory / model.source.name
         if model.source.is_file():
             self._place(model.source, directory)
