@@ -29,7 +29,8 @@ EXPERIMENTS_ROOT = f"{SCHEME}:/{ARTIFACT_CONTAINER}/Experiments"
 
 # What may be deleted lies inside one run, one model or one experiment.
 _DELETABLE = re.compile(
-    rf"{ARTIFACT_CONTAINER}/(?:(?P<run>{re.escape(run_prefix(''))}[^/]+)|LoggedModels/m-[^/]+|Experiments/[^/]+)"
+    rf"{ARTIFACT_CONTAINER}/"
+    rf"(?:(?P<run>{re.escape(run_prefix(''))}[^/]+)|LoggedModels/m-[^/]+|Experiments/[^/]+)"
     r"/(?P<first>[^/]+)(?:/.*)?",
     re.DOTALL,
 )
