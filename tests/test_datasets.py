@@ -923,3 +923,179 @@ def test_output_crosses_file_systems(tmp_path: Path) -> None:
         assert names(tmp_path) == ["uri_file", "uri_folder/x"]
     finally:
         trees.remove(staged)
+
+
+# Links out of the job's folder ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def precious(tmp_path: Path) -> Iterator[Path]:
+    """A folder that is none of the job's; after the test it must be as it was."""
+    root = tmp_path / "precious"
+    (root / "sub").mkdir(parents=True)
+    (root / "a").write_text("a")
+    (root / "sub/b").write_text("b")
+    (root / "link").symlink_to("a")
+    (root / "nowhere").symlink_to("missing")
+    os.mkfifo(root / "pipe")
+    before = listing(root)
+    yield root
+    assert listing(root) == before
+
+
+def listing(root: Path) -> list[tuple[str, int, int]]:
+    found = ((path, path.lstat()) for path in sorted(root.rglob("*")))
+    return [(str(path.relative_to(root)), status.st_ino, status.st_mode) for path, status in found]
+
+
+def linked(plan: OutputPlan, tmp_path: Path, target: Path) -> Path:
+    """Put a link in place of the output's own folder, as ``ln -s /data/run outputs`` does."""
+    value = Path(outputs.prepare(plan, tmp_path / "outputs"))
+    value.rmdir()
+    value.symlink_to(target)
+    return value
+
+
+@pytest.mark.parametrize("mode", [OutputMode.UPLOAD, OutputMode.READ_WRITE_MOUNT])
+def test_output_folder_that_is_a_link_is_copied_and_the_original_stays(
+    tmp_path: Path, precious: Path, mode: OutputMode
+) -> None:
+    plan = writing(tmp_path / "store/o", mode=mode)
+    linked(plan, tmp_path, precious)
+    log: list[str] = []
+    for _ in range(2):
+        outputs.collect(plan, tmp_path / "outputs", log.append)
+        assert names(tmp_path / "store") == ["o/a", "o/link", "o/sub/b"]
+    assert not any(path.is_symlink() for path in (tmp_path / "store").rglob("*"))
+    assert not (plan.target / "a").samefile(precious / "a")
+    assert len(log) == 2
+
+
+@pytest.mark.parametrize("where", ["", "sub"])
+def test_link_in_the_datastore_is_not_written_through(tmp_path: Path, precious: Path, where: str) -> None:
+    plan = writing(tmp_path / "store/o")
+    link = plan.target / where if where else plan.target
+    link.parent.mkdir(parents=True)
+    link.symlink_to(precious)
+    value = Path(outputs.prepare(plan, tmp_path / "outputs"))
+    (value / where).mkdir(exist_ok=True)
+    (value / where / "a").write_text("new")
+    outputs.collect(plan, tmp_path / "outputs")
+    assert names(link) == ["a", "link", "sub/b"]
+    assert (link / "a").read_text() == "new"
+    assert not link.is_symlink()
+
+
+def test_link_that_an_interrupted_attempt_was_moving_is_copied(tmp_path: Path, precious: Path) -> None:
+    plan = writing(tmp_path / "store")
+    plan.target.mkdir()
+    os.rename(value := linked(plan, tmp_path, precious), collecting(value))
+    outputs.collect(plan, tmp_path / "outputs")
+    assert names(plan.target) == ["a", "link", "sub/b"]
+    assert not any((tmp_path / "outputs").iterdir())
+
+
+def test_link_with_the_name_for_what_is_collected_hides_no_output(tmp_path: Path, precious: Path) -> None:
+    plan = writing(tmp_path / "store")
+    value = Path(outputs.prepare(plan, tmp_path / "outputs"))
+    (value / "x").write_text("")
+    collecting(value).symlink_to(precious)
+    outputs.collect(plan, tmp_path / "outputs")
+    assert names(plan.target) == ["x"]
+
+
+@pytest.mark.parametrize("mode", [OutputMode.UPLOAD, OutputMode.READ_WRITE_MOUNT])
+def test_copying_a_linked_output_goes_on_where_it_was_killed(
+    tmp_path: Path, precious: Path, monkeypatch: pytest.MonkeyPatch, mode: OutputMode
+) -> None:
+    plan = writing(tmp_path / "store/o", mode=mode)
+    linked(plan, tmp_path, precious)
+
+    def killed(*_args: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", killed)
+        with pytest.raises(Killed):
+            outputs.collect(plan, tmp_path / "outputs")
+    outputs.collect(plan, tmp_path / "outputs")
+    assert names(tmp_path / "store") == ["o/a", "o/link", "o/sub/b"]
+
+
+def test_output_that_is_a_link_to_nowhere_was_not_written(tmp_path: Path) -> None:
+    plan = writing(tmp_path / "store/o", PortKind.MLFLOW_MODEL)
+    linked(plan, tmp_path, tmp_path / "missing")
+    for _ in range(2):
+        with pytest.raises(OutputNotWritten):
+            outputs.collect(plan, tmp_path / "outputs")
+
+
+@pytest.mark.parametrize("mode", [OutputMode.UPLOAD, OutputMode.READ_WRITE_MOUNT])
+def test_what_is_no_data_is_left_out_of_an_output(tmp_path: Path, mode: OutputMode) -> None:
+    """Whether it is linked itself, or is below what is linked."""
+    home = Home(tmp_path / "home")
+    staged = home.job("w", "j").outputs
+    plan = writing(home.storage / "o", mode=mode)
+    home.storage.mkdir(parents=True)
+    value, data = Path(outputs.prepare(plan, staged)), tmp_path / "data"
+    data.mkdir()
+    (data / "kept").write_text("")
+    for file in (home.key_file, home.token_file):
+        file.write_text("secret")
+    os.link(home.key_file, data / "hard")
+    system = [Path(path) for path in ("/proc/self/environ", "/sys", "/dev", "/dev/null", "/")]
+    for number, target in enumerate((*system, home.key_file, home.token_file, home.root)):
+        (value / str(number)).symlink_to(target)
+        (data / str(number)).symlink_to(target)
+    (value / "data").symlink_to(data)
+    log: list[str] = []
+    outputs.collect(plan, staged, log.append)
+    assert names(plan.target) == ["data/kept"]
+    assert len(log) == 17
+    assert all(line.endswith("; it is left out.") for line in log)
+
+
+UNREADABLE = """
+import os, sys
+from pathlib import Path
+from academy.datasets import outputs
+from academy.datasets.ports import OutputMode, OutputPlan, PortKind
+root = Path(sys.argv[1])
+os.setresuid(*[int(sys.argv[2])] * 3)
+plan = OutputPlan("o", PortKind.URI_FOLDER, OutputMode.UPLOAD, root / "own/store", "azureml://x/store")
+value = Path(outputs.prepare(plan, root / "own/outputs"))
+for name in ("file", "closed", "closed/inside", "data"):
+    (value / name.replace("/", "-")).symlink_to(root / name)
+outputs.collect(plan, root / "own/outputs", print)
+print(*sorted(str(path.relative_to(plan.target)) for path in plan.target.rglob("*") if path.is_file()))
+"""
+
+
+def test_link_to_what_cannot_be_read_is_noted_and_left_out(reachable: Path) -> None:
+    """In a process of its own, because root can read everything."""
+    for name in ("file", "closed/inside", "data/file", "data/closed/inside", "data/kept"):
+        (reachable / name).parent.mkdir(parents=True, exist_ok=True)
+        (reachable / name).write_text("")
+    closed = [reachable / name for name in ("file", "closed", "data/file", "data/closed")]
+    for path in closed:
+        path.chmod(0)
+    (reachable / "own").mkdir()
+    user = os.geteuid() or 65534
+    os.chown(reachable / "own", user, -1)
+    command = [sys.executable, "-c", UNREADABLE, str(reachable), str(user)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    *log, kept = ran.stdout.splitlines()
+    assert kept == "data/kept"
+    assert len(log) == 5
+    assert all("cannot be read (Permission denied); it is left out." in line for line in log)
+    for path in closed:
+        path.chmod(0o700)
+
+
+def test_mounting_for_writing_changes_nothing_that_a_link_leads_to(tmp_path: Path, folder: Path) -> None:
+    trees.protect(folder)
+    plan = writing(tmp_path / "store", mode=OutputMode.READ_WRITE_MOUNT)
+    plan.target.mkdir()
+    (plan.target / "link").symlink_to(folder)
+    outputs.prepare(plan, tmp_path / "outputs")
+    assert not (folder / "a.csv").stat().st_mode & 0o222

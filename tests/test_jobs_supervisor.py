@@ -348,3 +348,40 @@ def test_the_fork_server_has_not_loaded_what_is_heavy(
     start("true").ended()
     child = next(item for item in psutil.Process().children() if "academy.jobs.forkserver" in item.cmdline())
     assert child.memory_info().rss < 60 << 20
+
+
+@pytest.mark.parametrize("before", [(), ("logged.txt",)])
+def test_outputs_that_are_a_link_are_copied_and_the_original_stays(
+    start: Callable[..., Started], tmp_path: Path, before: tuple[str, ...]
+) -> None:
+    """Also where MLflow has made the folder of artifacts already."""
+    precious, mounted = tmp_path / "precious", tmp_path / "store/o"
+    precious.mkdir()
+    (precious / "x").write_text("1")
+    (precious / "link").symlink_to("x")
+    (precious / "nowhere").symlink_to("missing")
+    os.mkfifo(precious / "pipe")
+    for name in before:
+        (tmp_path / "artifacts/outputs").mkdir(parents=True)
+        (tmp_path / "artifacts/outputs" / name).write_text("")
+    plan = OutputPlan("o", PortKind.URI_FOLDER, OutputMode.READ_WRITE_MOUNT, mounted, "azureml://x/o")
+    places = "outputs ${{outputs.o}}"
+    job = start(f"for p in {places}; do rmdir $p; ln -s {precious} $p; done", outputs=(plan,))
+    done = job.ended()
+    assert (done.status, done.error) == (JobStatus.COMPLETED, None)
+    for place, more in ((job.artifacts.root / "outputs", before), (mounted, ())):
+        assert not place.is_symlink()
+        assert sorted(os.listdir(place)) == sorted(("x", "link", *more))
+        assert not any(path.is_symlink() for path in place.iterdir())
+    assert sorted(os.listdir(precious)) == ["link", "nowhere", "pipe", "x"]
+    assert (precious / "link").is_symlink()
+
+
+def test_links_that_cannot_be_copied_fail_no_job_and_are_noted(start: Callable[..., Started]) -> None:
+    job = start("ln -s /proc/self/environ outputs/e; rmdir logs; ln -s /missing logs; echo 1 > outputs/x")
+    assert job.ended().status is JobStatus.COMPLETED
+    assert os.listdir(job.artifacts.root / "outputs") == ["x"]
+    assert not (job.artifacts.root / "logs").exists()
+    log = job.artifacts.system_log.read_text()
+    assert "The link e leads to what is no data; it is left out." in log
+    assert "The link logs leads nowhere; it is left out." in log

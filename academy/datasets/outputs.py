@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 from academy.datasets import trees
+from academy.datasets.links import Links
 from academy.datasets.ports import OutputMode, OutputPlan, PortKind
 from academy.errors import Conflict, StorageFull, UserError
 from academy.paths import beside, collecting
@@ -57,8 +57,9 @@ def collect(plan: OutputPlan, folder: Path, log: Log = lambda _line: None) -> No
     """Put one output of a job that has ended into its datastore.
 
     It may be interrupted at any point and called again, by another process: it goes on where it was.
-    Links become copies of what they lead to, since a blob cannot be a link; links that lead nowhere,
-    sockets and pipes are dropped, and ``log`` says so.
+    Links, the output's own folder among them, become copies of what they lead to, since a blob cannot
+    be a link; what they lead to is only read. Links that lead nowhere, or to what cannot be read or is
+    no data, sockets and pipes are dropped, and ``log`` says so.
 
     Raises
     ------
@@ -74,7 +75,7 @@ def collect(plan: OutputPlan, folder: Path, log: Log = lambda _line: None) -> No
         return
     try:
         if _is_mounted(plan):
-            _settle(plan.target, log)
+            Links(plan.target, folder, log).settle()
             _require(plan, _holds_files(plan.target))
         else:
             _collect_staged(plan, folder / plan.name, log)
@@ -89,18 +90,21 @@ def _is_mounted(plan: OutputPlan) -> bool:
 
 
 def _collect_staged(plan: OutputPlan, staged: Path, log: Log) -> None:
-    moving = collecting(staged)
+    moving, links = collecting(staged), Links(staged, staged.parent, log)
+    if moving.is_symlink() and os.path.lexists(staged):
+        moving.unlink()  # the job made it: collecting renames folders only
+    links.settle()
     if staged.is_dir() and not moving.exists():
-        _settle(staged, log)
         written = staged / plan.target.name if plan.kind is PortKind.URI_FILE else staged
         _require(plan, _holds_files(written))
+        links.replace(plan.target)
         _check_way(plan, written)
         # From here on the name says that there was something, though it may have been moved already.
         os.rename(staged, moving)
-    if moving.is_dir():
+    if links.replace(moving) and moving.is_dir():
         source = moving / plan.target.name if plan.kind is PortKind.URI_FILE else moving
         if source.exists():
-            _move(source, plan.target)
+            _move(source, plan.target, links)
         trees.remove(moving)
 
 
@@ -141,12 +145,18 @@ def _in_the_way(plan: OutputPlan, place: Path) -> Conflict:
     )
 
 
-def _move(source: Path, target: Path) -> None:
-    """Move a file or the files of a folder; a folder that is not there yet is moved as one."""
+def _move(source: Path, target: Path, links: Links) -> None:
+    """Move a file or the files of a folder; a folder that is not there yet is moved as one.
+
+    A link is never gone through: neither are files moved out of what one leads to, nor into it.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
+    if not links.replace(source):
+        return
+    links.replace(target)
     if source.is_dir() and target.is_dir():
         for item in sorted(source.iterdir()):
-            _move(item, target / item.name)
+            _move(item, target / item.name, links)
         return
     try:
         os.replace(source, target)
@@ -160,41 +170,6 @@ def _move(source: Path, target: Path) -> None:
         else:
             trees.copy_file(source, partial)
         os.replace(partial, target)
-
-
-def _settle(root: Path, log: Log) -> None:
-    """Leave nothing but files and folders that their owner can read and write."""
-    for path in list(_unsettled(root)):
-        name = path.relative_to(root)
-        if not path.is_symlink():
-            log(f"{name} is neither a file nor a folder; it is left out.")
-        elif not path.exists() or path.resolve() in path.parents or not (path.is_file() or path.is_dir()):
-            log(f"The link {name} leads nowhere; it is left out.")
-        else:
-            _replace_link(path)
-            continue
-        path.unlink()
-
-
-def _unsettled(root: Path) -> Iterator[Path]:
-    for folder, folders, names in os.walk(root):
-        for name in sorted((*folders, *names)):
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-                yield path
-
-
-def _replace_link(link: Path) -> None:
-    partial, real = beside(link), link.resolve()
-    trees.remove(partial)
-    if real.is_file():
-        trees.copy_file(real, partial)
-        os.replace(partial, link)
-    else:
-        trees.copy(list(trees.entries(real)), partial)
-        link.unlink()
-        os.rename(partial, link)
 
 
 def _holds_files(place: Path) -> bool:

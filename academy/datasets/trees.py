@@ -24,17 +24,17 @@ class Entry(NamedTuple):
     size_bytes: int
 
 
-def entries(root: Path) -> Iterator[Entry]:
+def entries(root: Path, *, leave_out: Callable[[Path], bool] = lambda _path: False) -> Iterator[Entry]:
     """Yield the files below ``root``, sorted by name in each folder; ``root`` itself if it is a file.
 
     Links are followed, except into a folder that is being walked already. Sockets, pipes and links
-    that lead nowhere are left out.
+    that lead nowhere are left out, as is what ``leave_out`` says of each thing below ``root``.
     """
     status = root.stat()
     if stat.S_ISREG(status.st_mode):
         yield Entry(root.name, root, status.st_size)
     elif stat.S_ISDIR(status.st_mode):
-        yield from _below(root, "", frozenset({(status.st_dev, status.st_ino)}))
+        yield from _below(root, "", frozenset({(status.st_dev, status.st_ino)}), leave_out)
 
 
 def copy(chosen: Iterable[Entry], folder: Path) -> None:
@@ -61,8 +61,8 @@ def copy_file(source: Path, target: Path) -> None:
 
 def remove(path: Path) -> None:
     """Delete a file or a folder, made read-only or not; it is no error when there is none."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
         return
     for folder, _, _ in os.walk(path):
         os.chmod(folder, 0o755)
@@ -80,15 +80,22 @@ def protect(root: Path) -> None:
 
 
 def unprotect(root: Path) -> None:
-    """Give the owner the write permission on every file of a tree where it was taken."""
-    for entry in entries(root):
+    """Give the owner the write permission on every file of a tree where it was taken.
+
+    What links lead to is no part of the tree.
+    """
+    for entry in entries(root, leave_out=Path.is_symlink):
         mode = stat.S_IMODE(entry.file.stat().st_mode)
         if not mode & stat.S_IWUSR:
             os.chmod(entry.file, mode | stat.S_IWUSR)
 
 
-def _below(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+def _below(
+    folder: Path, prefix: str, above: frozenset[tuple[int, int]], leave_out: Callable[[Path], bool]
+) -> Iterator[Entry]:
     for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if leave_out(item):
+            continue
         try:
             status = item.stat()
         except OSError:
@@ -97,7 +104,7 @@ def _below(folder: Path, prefix: str, above: frozenset[tuple[int, int]]) -> Iter
         if stat.S_ISREG(status.st_mode):
             yield Entry(prefix + item.name, item, status.st_size)
         elif stat.S_ISDIR(status.st_mode) and identity not in above:
-            yield from _below(item, f"{prefix}{item.name}/", above | {identity})
+            yield from _below(item, f"{prefix}{item.name}/", above | {identity}, leave_out)
 
 
 def _fill(chosen: Iterable[Entry], folder: Path, act: Callable[[Path, Path], None]) -> None:

@@ -37,6 +37,8 @@ def collect(work: Path, artifacts: ArtifactFolder, log: Log) -> None:
         target = artifacts.root / name
         folder = OutputPlan(name, PortKind.URI_FOLDER, OutputMode.UPLOAD, target, uri=f"./{name}")
         outputs.collect(folder, work, log)
+        # Nothing may be left of what the job linked.
+        _removed_as_empty(target)
 
 
 def _removed_as_empty(folder: Path) -> bool:
