@@ -161,6 +161,21 @@ def test_cancel_ends_the_job(ml_client: Any, submit: Submit) -> None:
     assert ml_client.jobs.get(job.name).status == "Canceled"
 
 
+def test_a_job_is_canceled_and_its_log_read_under_its_name_in_another_case(
+    ml_client: Any, submit: Submit, service: Service
+) -> None:
+    # The SDK puts the names of its builders into lower case.
+    submit("echo here; sleep 60", name="case-of-job")
+    wait_for(ml_client, "case-of-job", "Running")
+    began = time.monotonic()
+    ml_client.jobs.begin_cancel("CASE-of-job").result()
+    assert time.monotonic() - began < 5
+    assert ml_client.jobs.get("CASE-of-job").status == "Canceled"
+    assert user_log(service, "CASE-of-job") == "here\n"
+    assert rest(service, "/history/v1.0{ws}/runs/CASE-of-job")["runId"] == "case-of-job"
+    assert not list(service.home.root.rglob("*CASE-of-job*"))
+
+
 def test_download_has_the_layout_of_the_sdk(
     ml_client: Any, submit: Submit, code: Callable[[str], str], tmp_path: Path
 ) -> None:

@@ -36,7 +36,8 @@ _SETTLERS = 4
 class Dispatcher:
     """The queue, the fork server that starts supervisors, and the watch over them.
 
-    ``folder_of`` gives the folder of a ticket's job.
+    ``folder_of`` gives the folder of a ticket's job; ``has_ended`` is told the name of each job whose end
+    is recorded.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Dispatcher:
         resolver: Resolver,
         finisher: Finisher,
         folder_of: Callable[[Ticket], JobFolder],
+        has_ended: Callable[[str], None],
     ) -> None:
         self._documents = documents
         self._resolver = resolver
         self._finisher = finisher
         self._folder_of = folder_of
+        self._has_ended = has_ended
         self._server = ForkServer()
         self._lock = threading.RLock()
         self._queue = Queue(max(_FEWEST_SLOTS, os.cpu_count() or 1))
@@ -207,7 +210,10 @@ class Dispatcher:
             self._queue.leave(ticket.id)
         # The next job need not wait for the rest.
         self.wake()
+        # Before the end is recorded: a service that is killed does not look at the folder again after that.
+        lost.forget_token(folder, plan)
         self._finisher.finish(ticket.workspace, plan, done, who=ENGINE)
+        self._has_ended(ticket.name)
         with self._recorded:
             self._recorded.notify_all()
         lost.clean(folder, done)

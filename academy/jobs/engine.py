@@ -14,13 +14,14 @@ from typing import Any
 from sqlalchemy import select
 
 from academy.datasets.locate import Locator
-from academy.errors import Conflict
+from academy.errors import Conflict, InvalidField
 from academy.experiments.runs import RUN_NAME_TAG
 from academy.experiments.tracking import Tracking
 from academy.jobs import command, document
 from academy.jobs.dispatch import ENGINE, Dispatcher
 from academy.jobs.document import Progress
 from academy.jobs.finish import Finisher
+from academy.jobs.open_jobs import OpenJobs
 from academy.jobs.plan import CommandPlan
 from academy.jobs.queue import Ticket
 from academy.jobs.record import JobStatus, State
@@ -33,9 +34,16 @@ from academy.store.ids import ResourceId, Workspace
 from academy.store.tables import documents as table
 from academy.store.versions import Versions
 
+# Folders and files have names made of the job's, and a file system takes 255 bytes.
+LONGEST_NAME = 200
+
 
 class JobEngine:
-    """All jobs of a home."""
+    """All jobs of a home.
+
+    Ids compare without regard to case, folders and runs do not: whatever is asked for by name is done under
+    the name in the job's document.
+    """
 
     def __init__(  # noqa: PLR0917 - one argument a room that it works with
         self,
@@ -52,9 +60,13 @@ class JobEngine:
         self._tracking = tracking
         self._address = address
         self._resolver = Resolver(documents, versions, locator, tracking, signer, address)
-        finisher = Finisher(documents, versions, tracking)
+        self._open = OpenJobs(documents)
         self._dispatcher = Dispatcher(
-            documents, self._resolver, finisher, lambda ticket: self.folder(ticket.workspace, ticket.name)
+            documents,
+            self._resolver,
+            Finisher(documents, versions, tracking),
+            lambda ticket: home.job(ticket.workspace.key, ticket.name),
+            self._open.has_ended,
         )
 
     def submit(self, workspace: Workspace, name: str, body: Mapping[str, Any], *, who: str) -> Document:
@@ -67,6 +79,7 @@ class JobEngine:
         id = workspace.child("jobs", checked_name(name))
         if self._documents.find(id) is not None:
             return self.update(workspace, name, properties, who=who)
+        _check_length(name)
         spec = command.read(properties)
         plan = self._resolver.plan(workspace, name, spec)
         compute = self._resolver.compute(workspace, spec.compute_id)
@@ -104,20 +117,20 @@ class JobEngine:
         renamed = {RUN_NAME_TAG: properties["displayName"]} if properties.get("displayName") else {}
         tags = {**(properties.get("tags") or {}), **renamed}
         if tags:
-            self._tracking.set_tags(workspace, name, tags)
+            self._tracking.set_tags(_workspace(changed), changed.name, tags)
         return self.shown(changed)
 
     def cancel(self, workspace: Workspace, name: str, *, who: str) -> Document:
         """Ask for the end of a job; one that has ended stays as it is."""
-        id = workspace.child("jobs", name)
-        if self.progress(self._documents.get(id)).status.is_finished():
+        found = self._documents.get(workspace.child("jobs", name))
+        if self.progress(found).status.is_finished():
             return self.get(workspace, name)
-        self._documents.update(id, _cancel_requested, who=who, action="cancel")
-        folder = self.folder(workspace, name)
+        self._documents.update(found.id, _cancel_requested, who=who, action="cancel")
+        folder = self.folder(found)
         folder.root.mkdir(parents=True, exist_ok=True)
         # The file first: a supervisor that is just starting looks for it when it can take signals.
         write_atomic(folder.cancel_file, who.encode())
-        state = None if self._dispatcher.cancel_waiting(id) else State.read(folder)
+        state = None if self._dispatcher.cancel_waiting(found.id) else State.read(folder)
         if state is not None and state.supervisor is not None:
             state.supervisor.send(CANCEL_SIGNAL)
         return self.get(workspace, name)
@@ -127,7 +140,8 @@ class JobEngine:
         found = self._documents.get(workspace.child("jobs", name))
         if not document.is_recorded(found):
             self._dispatcher.tend(self._ticket(found))
-        return document.shown(found, self.progress(found).status, self._tracking.find_run(workspace, name))
+        run = self._tracking.find_run(_workspace(found), found.name)
+        return document.shown(found, self.progress(found).status, run)
 
     def shown(self, found: Document) -> Document:
         """Return a job's document with the status of this moment."""
@@ -140,30 +154,33 @@ class JobEngine:
 
     def progress(self, found: Document) -> Progress:
         """Return where a job is, when it came there, and why it failed."""
-        workspace = ResourceId.parse(found.id).workspace
-        return document.progress(found, self.folder(workspace, found.name))
+        return document.progress(found, self.folder(found))
 
     def delete(self, workspace: Workspace, name: str, *, who: str) -> None:
         """Delete a job that has ended, with its folder and its artifacts."""
         found = self.get(workspace, name)
         status = found.properties["status"]
         if not JobStatus(status).is_finished():
-            raise Conflict(f"The job {name!r} is {status}. Cancel it first.", target=found.id)
+            raise Conflict(f"The job {found.name!r} is {status}. Cancel it first.", target=found.id)
         self._documents.delete(found.id, who=who)
-        shutil.rmtree(self.artifacts(workspace, name).root, ignore_errors=True)
-        shutil.rmtree(self.folder(workspace, name).root, ignore_errors=True)
+        shutil.rmtree(self.artifacts(found).root, ignore_errors=True)
+        shutil.rmtree(self.folder(found).root, ignore_errors=True)
+
+    def is_open(self, name: str) -> bool:
+        """Say whether any workspace has a job of this name whose end is not recorded."""
+        return name in self._open
 
     def running_on(self, workspace: Workspace, compute: str) -> list[str]:
         """Return the names of the jobs that run on a compute."""
         return self._dispatcher.running_on((workspace.key, compute.lower()))
 
-    def folder(self, workspace: Workspace, name: str) -> JobFolder:
+    def folder(self, found: Document) -> JobFolder:
         """Return the folder of a job."""
-        return self._home.job(workspace.key, name)
+        return self._home.job(_workspace(found).key, found.name)
 
-    def artifacts(self, workspace: Workspace, name: str) -> ArtifactFolder:
+    def artifacts(self, found: Document) -> ArtifactFolder:
         """Return the folder of a job's artifacts."""
-        return self._resolver.artifacts(workspace, name)
+        return self._resolver.artifacts(_workspace(found), found.name)
 
     def recover(self) -> None:
         """Take up every job that has not ended, when the service starts."""
@@ -197,16 +214,15 @@ class JobEngine:
 
     def _services(self, workspace: Workspace, plan: CommandPlan) -> Body:
         experiment = plan.variables.get("MLFLOW_EXPERIMENT_ID")
-        return document.services(
-            workspace.id,
-            tracking_uri=self._tracking.uri(workspace, self._address()),
-            page=f"{self._address()}/mlflow/#/experiments/{experiment}/runs/{plan.name}",
-        )
+        uri = self._tracking.uri(workspace, self._address())
+        default, _ = self._tracking.addressed("/")
+        root = f"{self._address()}/mlflow" if workspace.key == default.key else uri
+        page = f"{root}/#/experiments/{experiment}/runs/{plan.name}"
+        return document.services(workspace.id, tracking_uri=uri, page=page)
 
     def _ticket(self, found: Document) -> Ticket:
-        workspace = ResourceId.parse(found.id).workspace
         compute = self._resolver.compute_name(found.properties.get("computeId"))
-        return Ticket(workspace, found.name, compute, found.created_at)
+        return Ticket(_workspace(found), found.name, compute, found.created_at)
 
     def _unfinished(self) -> list[Document]:
         ended = [status.value for status in JobStatus if status.is_finished()]
@@ -216,6 +232,19 @@ class JobEngine:
         with self._documents.engine.connect() as connection:
             ids = connection.execute(query).scalars().all()
         return [self._documents.get(id) for id in ids]
+
+
+def _workspace(found: Document) -> Workspace:
+    return ResourceId.parse(found.id).workspace
+
+
+def _check_length(name: str) -> None:
+    if len(name) > LONGEST_NAME:
+        raise InvalidField(
+            f"The job name {name[:20]!r}… has {len(name)} characters; at most {LONGEST_NAME} are possible. "
+            "Choose a shorter one.",
+            target="name",
+        )
 
 
 def _cancel_requested(body: Body) -> Body:

@@ -73,12 +73,12 @@ def of_lost_supervisor(artifacts: ArtifactFolder, *, left_over: int) -> JobError
 
 
 def last_lines(log: Path) -> str:
-    """Return the last lines of a log, or nothing when there is none."""
+    """Return the last lines of a log, or nothing when it cannot be read."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL_BYTES))
             text = file.read().decode(errors="replace")
-    except FileNotFoundError:
+    except OSError:
         return ""
     return "\n".join(text.splitlines()[-_TAIL_LINES:]).strip()
 

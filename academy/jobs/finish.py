@@ -6,12 +6,13 @@ killed in between, it does the rest when it starts again, and a job that shows a
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from academy.datasets.mlmodel import flavors
 from academy.datasets.ports import OutputPlan, PortKind
-from academy.errors import AcademyError
+from academy.errors import AcademyError, NotFound
 from academy.experiments.tracking import Tracking
 from academy.jobs.document import finished, visible_tags
 from academy.jobs.plan import CommandPlan
@@ -47,7 +48,9 @@ class Finisher:
                 except AcademyError as error:
                     # The job has run and its data is there; that it has no name yet can be mended by hand.
                     notes[f"{_REGISTRATION}.{output.name}"] = error.message
-        self.tracking.end_run(workspace, plan.name, done.status.value)
+        # A run that was deleted from MLflow's database meanwhile keeps no job from ending.
+        with contextlib.suppress(NotFound):
+            self.tracking.end_run(workspace, plan.name, done.status.value)
         tags = self._run_tags(workspace, plan.name)
         return self.documents.update(
             plan.job_id,

@@ -6,13 +6,16 @@ The service computes it from documents; the supervisor has no database and asks 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from academy.datasets.ports import InputPlan, OutputPlan
 from academy.environments.spec import EnvironmentSpec
 from academy.paths import ArtifactFolder, JobFolder, read_json, write_json
+
+# The variable by which MLflow in the job's process finds the job's token.
+TOKEN_VARIABLE = "MLFLOW_TRACKING_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,11 @@ class CommandPlan:
         It is not waited for on the disk: the document is, and gives the same plan again.
         """
         write_json(folder.plan_file, self.to_json(), mode=0o600, durable=False)
+
+    def without_token(self) -> CommandPlan:
+        """Return the plan as it may be kept when the job has ended."""
+        kept = {name: value for name, value in self.variables.items() if name != TOKEN_VARIABLE}
+        return replace(self, variables=kept)
 
     @classmethod
     def read(cls, folder: JobFolder) -> CommandPlan | None:

@@ -98,7 +98,6 @@ class Supervisor:
         """See the job through; whatever happens, the last thing written is the record."""
         if not self._claim():
             return
-        self._enter(JobStatus.PREPARING)
         outcome = Outcome(JobStatus.FAILED, _unexpected(self._folder))
         try:
             outcome = self._attempt()
@@ -152,6 +151,7 @@ class Supervisor:
         if self._folder.cancel_file.exists():
             self._signals.request(Ending.CANCEL)
         try:
+            self._enter(JobStatus.PREPARING)
             with self._signals.interrupting():
                 prepared = self._prepare()
             ending = self._execute(prepared)

@@ -19,7 +19,7 @@ from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listed
 from academy.service.blob import blob_url
 from academy.service.state import ServiceState
 from academy.store.documents import Body, Document
-from academy.store.ids import Workspace
+from academy.store.ids import ResourceId
 
 _LOG_FOLDERS = ("azureml-logs", "logs", "system_logs", "user_logs")
 _LOG_URL_S = 24 * 3600
@@ -60,12 +60,12 @@ class _History:
         self._engine = state.jobs
 
     def show(self, call: Call) -> Response:
-        return answer(self._run(call, call.params["name"]))
+        return answer(self._run(self._job(call, call.params["name"])))
 
     def details(self, call: Call) -> Response:
         """Answer what ``stream`` shows: the status, why it failed, and signed URLs of the logs."""
-        name = call.params["name"]
-        return answer({**self._run(call, name), "logFiles": self._log_files(call.workspace, name)})
+        found = self._job(call, call.params["name"])
+        return answer({**self._run(found), "logFiles": self._log_files(found)})
 
     def children(self, call: Call) -> Response:
         self._job(call, call.params["name"])
@@ -86,13 +86,14 @@ class _History:
         name = call.params["name"]
         properties = {_CHANGEABLE[key]: value for key, value in given.items() if key in _CHANGEABLE}
         self._engine.update(call.workspace, name, properties, who=call.who, merge_tags=True)
-        return answer(self._run(call, name))
+        return answer(self._run(self._job(call, name)))
 
     def run_data(self, call: Call) -> Response:
         name = call.body.get("runId")
         if not isinstance(name, str):
             raise InvalidField(f"runId must name a run; it is {name!r}.", target="runId")
-        return answer({"runMetadata": self._run(call, name), "runDefinition": None, "jobSpecification": None})
+        run = self._run(self._job(call, name))
+        return answer({"runMetadata": run, "runDefinition": None, "jobSpecification": None})
 
     def resolve_uris(self, call: Call) -> Response:
         """Answer where outputs lie; the ids are those that ``run_data`` gave."""
@@ -107,23 +108,23 @@ class _History:
         job, output = run_history.parse_output_id(id)
         return run_history.output_place(self._job(call, job), output)
 
-    def _run(self, call: Call, name: str) -> Body:
-        found = self._job(call, name)
+    def _run(self, found: Document) -> Body:
         return run_history.run(found, self._engine.progress(found))
 
     def _job(self, call: Call, name: str) -> Document:
         return self._engine.get(call.workspace, name)
 
-    def _log_files(self, workspace: Workspace, name: str) -> Mapping[str, str]:
-        root = self._engine.artifacts(workspace, name).root
-        account, address = account_name(workspace), self._state.address()
+    def _log_files(self, found: Document) -> Mapping[str, str]:
+        root = self._engine.artifacts(found).root
+        account = account_name(ResourceId.parse(found.id).workspace)
+        address = self._state.address()
         files = {}
         for folder in _LOG_FOLDERS:
             for file in sorted((root / folder).rglob("*")):
                 if not file.is_file():
                     continue
                 shown = file.relative_to(root).as_posix()
-                path = f"{run_prefix(name)}/{shown}"
+                path = f"{run_prefix(found.name)}/{shown}"
                 query = sas(
                     self._state.signer,
                     account,

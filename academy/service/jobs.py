@@ -64,9 +64,8 @@ class _Jobs:
 
     def cancel(self, call: Call) -> Response:
         """Ask for the end of the job; answer when it has ended, or say where to look again."""
-        name = call.params["name"]
-        self._engine.cancel(call.workspace, name, who=call.who)
-        return self._cancelled(call, name, _CANCEL_WAIT_S)
+        found = self._engine.cancel(call.workspace, call.params["name"], who=call.who)
+        return self._cancelled(call, found.name, _CANCEL_WAIT_S)
 
     def cancel_result(self, call: Call) -> Response:
         return self._cancelled(call, call.params["name"], 0)
