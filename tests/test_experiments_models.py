@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.ai.ml import command
 from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.entities import Model
 
@@ -106,9 +107,12 @@ def test_a_change_to_a_logged_model_shows_in_its_run(
 
 def test_a_model_that_a_job_logs_without_a_run_belongs_to_the_job(service: Service, client: Client) -> None:
     """Under MLflow 3, a script that only logs a model starts no run; its token says which job it is."""
-    job = client.run("return mlflow.start_run().info.run_id")
+    ml_client = service.client()
+    job = "logs-a-model-alone"
+    ml_client.jobs.create_or_update(command(command="sleep 300", environment="azureml:academy:1", name=job))
     token = Signer(service.home.key_file.read_bytes()).token(f"job/{job}")
     client.run(LOG_MODEL + "log_model('model', 3)", environment={"MLFLOW_TRACKING_TOKEN": token})
+    ml_client.jobs.begin_cancel(job).result()
     assert (artifacts(service, job) / "model" / "MLmodel").is_file()
     assert predicted(client, f"runs:/{job}/model") == [9]
 
