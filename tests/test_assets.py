@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from azure.ai.ml import load_component
+from azure.ai.ml import command, load_component
 from azure.ai.ml.constants import AssetTypes
 from azure.ai.ml.entities import (
     AmlCompute,
@@ -310,3 +310,54 @@ def test_audit_log_tells_who_made_what(service: Service, name: str, table: Path)
         ("create", f"{container}/versions/1"),
     ]
     assert {row["who"] for row in rows} == {getpass.getuser()}
+
+
+def test_workspace_is_updated_and_deleted(service: Service, name: str) -> None:
+    client = service.client()
+    client.workspaces.begin_create(Workspace(name=name)).result()
+    changed = client.workspaces.begin_update(
+        Workspace(name=name, tags={"a": "b"}, display_name="Shown")
+    ).result()
+    assert (changed.tags, changed.display_name) == ({"a": "b"}, "Shown")
+    client.workspaces.begin_delete(name, delete_dependent_resources=True).result()
+    assert name not in {workspace.name for workspace in client.workspaces.list()}
+    with pytest.raises(HttpResponseError, match="comes with the service"):
+        client.workspaces.begin_delete("academy", delete_dependent_resources=True).result()
+    assert client.datastores.get_default().name == "workspaceblobstore"
+
+
+def test_asset_of_a_job_that_does_not_exist_is_refused(ml_client: Any, name: str) -> None:
+    with pytest.raises(HttpResponseError, match="nonono"):
+        ml_client.models.create_or_update(
+            Model(name=name, path="azureml://jobs/nonono/outputs/artifacts/paths/x.pkl", type="custom_model")
+        )
+    with pytest.raises(HttpResponseError, match="nonono"):
+        ml_client.data.create_or_update(
+            Data(name=name, path="azureml://jobs/nonono/outputs/x", type=AssetTypes.URI_FOLDER)
+        )
+
+
+def test_model_from_a_jobs_output_is_downloaded_and_changed(
+    ml_client: Any, name: str, tmp_path: Path
+) -> None:
+    job = ml_client.jobs.create_or_update(
+        command(
+            command="mkdir -p outputs/m && echo weights > outputs/m/w.txt",
+            environment="azureml:academy@latest",
+            name=name,
+        )
+    )
+    while ml_client.jobs.get(job.name).status not in ("Completed", "Failed"):
+        pass
+    path = f"azureml://jobs/{job.name}/outputs/artifacts/paths/outputs/m"
+    made = ml_client.models.create_or_update(Model(name=name, path=path, type=AssetTypes.CUSTOM_MODEL))
+    assert made.job_name == job.name
+    ml_client.models.download(name, version="1", download_path=str(tmp_path))
+    assert (tmp_path / name / "m" / "w.txt").read_text() == "weights\n"
+    found = ml_client.models.get(name, version="1")
+    found.tags = {"a": "b"}
+    assert ml_client.models.create_or_update(found).tags == {"a": "b"}
+    again = ml_client.models.create_or_update(
+        Model(name=name, version="1", path=path, type=AssetTypes.CUSTOM_MODEL, tags={"a": "c"})
+    )
+    assert again.tags == {"a": "c"}

@@ -30,7 +30,7 @@ def flavors(folder: Path, *, shown_as: str, target: str | None = None) -> dict[s
     try:
         text = (folder / MLMODEL).read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError):
-        held = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else [folder.name]
+        held = sorted(item.name for item in folder.iterdir()) if folder.is_dir() else "no folder"
         raise InvalidField(
             f"A model of type 'mlflow_model' is a folder with a file {MLMODEL}; {shown_as} holds "
             f"{held[:10]}. Give the folder that mlflow.log_model wrote, or register it as 'custom_model'.",

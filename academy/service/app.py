@@ -72,8 +72,11 @@ def _unsupported(_state: ServiceState) -> list[BaseRoute]:
 
     def refuse(request: Request) -> Response:
         kind = next(iter(request.path_params["rest"].partition("/workspaces/")[2].split("/")[1:]), "")
-        what = f"Resources of the kind {kind!r}" if kind else f"The path {request.url.path}"
-        raise Unsupported(f"{what} are not supported by this version of Academy.", target=kind or None)
+        what = f"Resources of the kind {kind!r} do" if kind else f"{request.url.path[:_SHOWN]} does"
+        raise Unsupported(
+            f"{what} not take {request.method} here: this version of Academy does not support it.",
+            target=kind or None,
+        )
 
     return [Route("/subscriptions/{rest:path}", refuse, methods=_METHODS)]
 

@@ -17,13 +17,16 @@ from academy.errors import InvalidField, Unsupported, choices
 from academy.paths import checked_name
 from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listed, listing, written
 from academy.service.blob import blob_url
-from academy.service.models import described_model
+from academy.service.models import described_data, described_model
 from academy.service.state import ServiceState
 from academy.service.workspaces import require_workspace
 from academy.store.documents import Body, Document, ListView, Page
 from academy.store.versions import version_id
 
 UPLOAD_S = 24 * 3600
+
+# What the service fills in where the caller leaves it out.
+_FOUND_OUT = frozenset({"jobName", "flavors", "modelType"})
 
 # Where a code asset keeps the hash of its content.
 _HASH = ("properties", "properties", "hash_sha256")
@@ -61,6 +64,7 @@ KINDS = (
         frozenset({"dataType", "dataUri", "referencedUris"}),
         ("dataType", "dataUri"),
         {"dataType": frozenset({"uri_file", "uri_folder", "mltable"})},
+        described_data,
     ),
     Kind(
         "models",
@@ -171,6 +175,11 @@ class Assets:
         require_workspace(self._state, call.workspace)
         properties = self._checked(call.body.get("properties") or {})
         container, version = self._container(call), call.params["version"]
+        old = self._state.documents.find(version_id(container, version))
+        if old is not None:
+            # The SDK sends a version back without what the service found out about it.
+            kept = {key: value for key, value in old.properties.items() if key in _FOUND_OUT}
+            properties = {**kept, **properties}
         if self._kind.complete is not None and not properties.get("isArchived"):
             properties = self._kind.complete(self._state, call, properties)
         return written(self._versions.put(container, version, {"properties": properties}, who=call.who))
@@ -203,8 +212,7 @@ class Assets:
         )
 
     def _container(self, call: Call) -> str:
-        # The SDK asks for the name of "azureml:iris@latest" with its prefix.
-        name = checked_name(call.params["name"].removeprefix("azureml:"))
+        name = checked_name(_name(call))
         # What these are called becomes a folder's name where a job or a deployment uses them.
         for segment in ("version", "label"):
             checked_name(call.params.get(segment, name))
@@ -236,6 +244,11 @@ class Assets:
         return given
 
 
+def _name(call: Call) -> str:
+    # The SDK asks for "azureml:iris@latest" with its prefix.
+    return call.params["name"].removeprefix("azureml:")
+
+
 class CuratedToo(Assets):
     """Environments: the curated ones are there under every name that Azure knows them by."""
 
@@ -253,7 +266,7 @@ class CuratedToo(Assets):
 
     def show_container(self, call: Call) -> Response:
         if self._is_curated(call):
-            return answer(_curated_container(call, call.params["name"]))
+            return answer(_curated_container(call, _name(call)))
         return super().show_container(call)
 
     def list_versions(self, call: Call) -> Response:
@@ -267,7 +280,7 @@ class CuratedToo(Assets):
         return super().show(call)
 
     def put(self, call: Call) -> Response:
-        if call.params["name"].lower().startswith(curated.PREFIX.lower()):
+        if _name(call).lower().startswith(curated.PREFIX.lower()):
             raise InvalidField(
                 f"The name {call.params['name']!r} is not valid: {curated.PREFIX!r} is for curated "
                 "environments. Choose another.",
@@ -277,7 +290,7 @@ class CuratedToo(Assets):
 
     def _is_curated(self, call: Call) -> bool:
         own = self._state.documents.find(self._container(call))
-        return own is None and curated.get(call.params["name"]) is not None
+        return own is None and curated.get(_name(call)) is not None
 
 
 def _curated_container(call: Call, name: str) -> Document:
@@ -287,8 +300,8 @@ def _curated_container(call: Call, name: str) -> Document:
 
 
 def _curated_version(call: Call, reference: str) -> Document:
-    found = curated.document(call.params["name"], reference)
-    container = call.workspace.child("environments", call.params["name"])
+    found = curated.document(_name(call), reference)
+    container = call.workspace.child("environments", _name(call))
     return _curated(version_id(container, found.version), dict(found.properties))
 
 

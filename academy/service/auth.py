@@ -16,7 +16,7 @@ from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -29,6 +29,14 @@ SESSION_S = 12 * 3600
 
 # A link from `academy open` is good for one minute: it may end in the browser's history.
 LOGIN_S = 60
+
+# What a browser shows that is not signed in, such as at the address of a job's page.
+_SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Academy: sign in</title>
+<body style="font: 16px/1.5 system-ui, sans-serif; max-width: 38em; margin: 4em auto; padding: 0 1em">
+<h1>This page is for you, once you are signed in</h1>
+<p>It belongs to the Academy service on this machine, and this browser has not said yet who it is.</p>
+<p>In a terminal, run <code>academy open</code>. It opens MLflow's page, signed in for twelve hours.
+Then load this page again.</p></body></html>"""
 
 # These answer without a token of the service: where it is (the SDK asks for both without one), and what
 # checks a secret of its own.
@@ -126,6 +134,7 @@ def routes(state: ServiceState) -> list[BaseRoute]:
         Route("/login", login),
         Route("/identity/token", managed_identity),
         Route("/health", health),
+        Route("/", lambda _request: RedirectResponse("/mlflow/")),
     ]
 
 
@@ -182,6 +191,8 @@ def _cookie(headers: Headers, name: str) -> str | None:
 
 
 def _refusal(error: AcademyError, headers: Headers) -> Response:
+    if "text/html" in headers.get("accept", "") and isinstance(error, Unauthenticated):
+        return HTMLResponse(_SIGN_IN, status_code=error.http_status)
     if "text/html" in headers.get("accept", ""):
         return PlainTextResponse(error.message, status_code=error.http_status)
     response = error_response(error)

@@ -1,4 +1,4 @@
-"""What the service adds to a model version: the job it came from and the flavors of its MLmodel."""
+"""What the service adds to data and models: where a job's output lies, which job, and the flavors."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from academy.service.state import ServiceState
 from academy.store.documents import Body
 
 
+def described_data(state: ServiceState, call: Call, properties: Body) -> Body:
+    """Return the properties with ``dataUri`` as a path in a datastore, when it names a job's output."""
+    return {**properties, "dataUri": _resolved(state, call, properties["dataUri"], "data asset")}
+
+
 def described_model(state: ServiceState, call: Call, properties: Body) -> Body:
-    """Return the properties with ``modelType``, ``jobName`` and ``flavors`` filled in.
+    """Return the properties with ``modelUri`` resolved, and what the caller left out filled in.
 
     Raises
     ------
@@ -19,12 +24,21 @@ def described_model(state: ServiceState, call: Call, properties: Body) -> Body:
     InvalidField
         When an ``mlflow_model`` has no MLmodel file.
     """
-    uri = str(properties["modelUri"])
-    described = {"modelType": "custom_model", "flavors": {}, **properties}
-    target = parse(uri)
+    given = str(properties["modelUri"])
+    uri = _resolved(state, call, given, "model")
+    described = {"modelType": "custom_model", "flavors": {}, **properties, "modelUri": uri}
+    target = parse(given)
     if isinstance(target, JobOutputUri):
         described.setdefault("jobName", target.job)
     location = state.locator.locate(call.workspace, uri)
     if described["modelType"] == "mlflow_model" and location.path is not None:
-        described["flavors"] = flavors(location.path, shown_as=uri, target="properties.modelUri")
+        described["flavors"] = flavors(location.path, shown_as=given, target="properties.modelUri")
     return described
+
+
+def _resolved(state: ServiceState, call: Call, uri: str, what: str) -> str:
+    # As on Azure, an asset keeps the path of the files and not the name of the output: the SDK's own
+    # download reads nothing else.
+    if not isinstance(parse(uri), JobOutputUri):
+        return uri
+    return state.locator.existing(call.workspace, uri, what=f"The path of the {what}").uri

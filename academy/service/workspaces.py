@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.responses import Response
@@ -10,7 +12,9 @@ from starlette.routing import BaseRoute
 
 from academy.compute.defaults import default_computes
 from academy.datasets.datastores import account_name, containers, default_datastores
-from academy.errors import InvalidField, NotFound, Unsupported, choices
+from academy.errors import Conflict, InvalidField, NotFound, Unsupported, choices
+from academy.jobs.record import JobStatus
+from academy.paths import checked_name
 from academy.service.arm import RESOURCE_GROUP_PATH, WORKSPACE_PATH, Call, answer, arm_route, listed
 from academy.service.state import ServiceState
 from academy.store.documents import Body, Document, ListView
@@ -33,6 +37,10 @@ _PROPERTIES = frozenset(
         "v1LegacyMode",
     }
 )
+
+
+# The SDK sends these with each update, whether they were set or not.
+_DEFAULTS = frozenset({"networkAcls"})
 
 
 def ensure_workspace(state: ServiceState, workspace: Workspace, body: Body, *, who: str) -> Document:
@@ -93,24 +101,59 @@ def routes(state: ServiceState) -> list[BaseRoute]:
         prefix = f"/subscriptions/{call.params['subscription']}/"
         return listed([_shown(state, item) for item in state.documents.among(prefix, "/workspaces")])
 
-    def storage_keys(call: Call) -> Response:
-        require_workspace(state, call.workspace)
-        state.audit.append(call.who, "listKeys", call.workspace.id)
-        key = state.signer.account_key(account_name(call.workspace))
-        return answer({"userStorageKey": key, "userStorageResourceId": _storage_id(call.workspace)})
-
     one, group = WORKSPACE_PATH, RESOURCE_GROUP_PATH
+    storage = f"{group}/providers/Microsoft.Storage/storageAccounts/{{account}}"
     deployment = f"{group}/providers/Microsoft.Resources/deployments/{{deployment}}"
     subscription = f"/subscriptions/{{subscription}}/providers/{PROVIDER}/workspaces"
     return [
-        arm_route(one, {"GET": show, "PUT": create, "PATCH": patch}),
-        arm_route(one + "/listKeys", {"POST": storage_keys}),
+        arm_route(one, {"GET": show, "PUT": create, "PATCH": patch, "DELETE": partial(_delete, state)}),
+        arm_route(one + "/listKeys", {"POST": partial(_storage_keys, state)}),
         arm_route(one.rsplit("/", 1)[0], {"GET": list_group}),
         arm_route(subscription, {"GET": list_subscription}),
         arm_route(group, {"GET": _show_group}),
+        arm_route(storage, {"DELETE": partial(_delete_storage, state)}),
         arm_route(deployment, {"PUT": lambda call: _deploy(state, call), "GET": _show_deployment}),
         arm_route(f"{group}/deployments/{{deployment}}/operations", {"GET": lambda call: listed([])}),
     ]
+
+
+def _storage_keys(state: ServiceState, call: Call) -> Response:
+    require_workspace(state, call.workspace)
+    state.audit.append(call.who, "listKeys", call.workspace.id)
+    key = state.signer.account_key(account_name(call.workspace))
+    return answer({"userStorageKey": key, "userStorageResourceId": _storage_id(call.workspace)})
+
+
+def _delete(state: ServiceState, call: Call) -> Response:
+    require_workspace(state, call.workspace)
+    _refuse_while_in_use(state, call.workspace)
+    state.documents.delete(call.workspace.id, who=call.who)
+    return Response(status_code=200)
+
+
+def _delete_storage(state: ServiceState, call: Call) -> Response:
+    """Delete a storage account: the SDK asks for it just before it deletes the workspace itself."""
+    account = checked_name(call.params["account"])
+    for found in state.documents.among("/subscriptions/", "/workspaces"):
+        owner = ResourceId.parse(found.id).workspace
+        if account_name(owner) == account:
+            _refuse_while_in_use(state, owner)
+    state.audit.append(call.who, "delete", urlsplit(call.url).path)
+    shutil.rmtree(state.home.account(account), ignore_errors=True)
+    return Response(status_code=200)
+
+
+def _refuse_while_in_use(state: ServiceState, workspace: Workspace) -> None:
+    if workspace.id.lower() == DEFAULT_WORKSPACE.id.lower():
+        raise Conflict(f"{workspace.name!r} is the default workspace: it comes with the service.")
+    endpoints = state.documents.names(workspace.child("onlineEndpoints"))
+    jobs = state.documents.list(workspace.child("jobs"), view=ListView.ALL).items
+    running = [job.name for job in jobs if not JobStatus(job.properties["status"]).is_finished()]
+    if endpoints or running:
+        raise Conflict(
+            f"The workspace {workspace.name!r} is in use: endpoints {choices(endpoints)}, jobs that have not "
+            f"ended {choices(running)}. Delete and cancel them first."
+        )
 
 
 def _shown(state: ServiceState, workspace: Document) -> Body:
@@ -148,7 +191,8 @@ def _checked(name: str, body: Body) -> Body:
             f"Workspaces of kind {kind!r} are not supported; only 'default' is. Leave 'kind' out.",
             target="kind",
         )
-    given = body.get("properties") or {}
+    given = {key: value for key, value in (body.get("properties") or {}).items() if key not in _DEFAULTS}
+    _refuse_changed_defaults(body.get("properties") or {})
     unknown = sorted(key for key, value in given.items() if value and key not in _PROPERTIES)
     if unknown:
         raise Unsupported(
@@ -158,6 +202,15 @@ def _checked(name: str, body: Body) -> Body:
         )
     shown = {key: body[key] for key in ("location", "tags", "identity", "sku") if body.get(key)}
     return {**shown, "properties": {key: value for key, value in given.items() if value is not None}}
+
+
+def _refuse_changed_defaults(given: Body) -> None:
+    acls = given.get("networkAcls") or {}
+    if acls.get("defaultAction", "Allow") not in (None, "Allow") or acls.get("ipRules"):
+        raise Unsupported(
+            "Network rules are not supported: the service answers on this machine only. Leave them out.",
+            target="properties.networkAcls",
+        )
 
 
 def _merged(old: Body, new: Body) -> Body:
