@@ -108,6 +108,15 @@ def test_stream_shows_what_the_command_prints(
     assert "Execution Summary" in shown
 
 
+def test_stream_shows_the_log_of_a_job_that_ended_before_the_first_look(
+    ml_client: Any, submit: Submit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = submit("echo hello")
+    ended(ml_client, job)
+    ml_client.jobs.stream(job.name)
+    assert "\nhello\n" in capsys.readouterr().out
+
+
 def test_stream_raises_with_the_reason_when_the_job_failed(ml_client: Any, submit: Submit) -> None:
     job = submit("python -c 'import surely_not_there'")
     with pytest.raises(JobException) as failure:

@@ -50,6 +50,9 @@ def test_quickstart_command_goes_from_a_table_to_a_prediction_offline(home: Home
     client = connect(home.root)
     endpoint = client.online_endpoints.get("breast-cancer")
     key = client.online_endpoints.get_keys("breast-cancer").primary_key
+    health = httpx.get(endpoint.scoring_uri.removesuffix("score"), headers={"Authorization": f"Bearer {key}"})
+    assert health.status_code == 200
+    assert httpx.get(endpoint.scoring_uri.replace("/score", "/nothing")).status_code == 404
     refused = httpx.post(endpoint.scoring_uri, json={"input_data": []})
     assert refused.status_code == 401
     answered = httpx.post(

@@ -111,7 +111,13 @@ def update(
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The request's JSON.",
 )
-@click.option("--deployment-name", "-d", help="Ask this deployment, whatever the traffic.")
+@click.option(
+    "--deployment-name",
+    "--deployment",
+    "-d",
+    "deployment_name",
+    help="Ask this deployment, whatever the traffic.",
+)
 @click.pass_obj
 def invoke(scope: Scope, /, name: str, request_file: Path, deployment_name: str | None) -> None:
     """Send a request, and print the answer as it came."""

@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -25,6 +26,7 @@ from academy.service import (
     datastores,
     discovery,
     history,
+    job_access,
     jobs,
     mlflow,
     online,
@@ -56,7 +58,7 @@ def create_app(state: ServiceState) -> Starlette:
 
     return Starlette(
         routes=[route for family in _FAMILIES for route in family(state)],
-        middleware=[Middleware(auth.Gate, signer=state.signer)],
+        middleware=[Middleware(auth.Gate, signer=state.signer, refuse=partial(job_access.check, state))],
         exception_handlers={
             AcademyError: _refused,
             HTTPException: _no_route,

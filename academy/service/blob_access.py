@@ -94,11 +94,17 @@ def authorise(call: BlobCall, signer: Signer) -> Grant:
 
 
 def bearer(token: str, signer: Signer) -> Grant:
-    """Return the grant of a token of this service: everything."""
+    """Return the grant of a token of this service: everything; a job's token opens no storage."""
     try:
-        signer.verify_token(token.strip())
+        claims = signer.verify_token(token.strip())
     except Unauthenticated as error:
         raise BlobError("InvalidAuthenticationInfo", error.message) from error
+    if str(claims["upn"]).startswith("job/"):
+        raise BlobError(
+            "AuthorizationPermissionMismatch",
+            "A job's token does not open blob storage: its inputs and outputs are files of the job. Use "
+            "the account's key or a signed URL.",
+        )
     return Grant(is_owner=True)
 
 

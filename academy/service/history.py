@@ -5,7 +5,9 @@ The SDK also asks here for the data planes of assets, to learn where the outputs
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
@@ -15,6 +17,8 @@ from academy.blobs.sas import sas
 from academy.datasets.datastores import ARTIFACT_CONTAINER, account_name, run_prefix
 from academy.errors import InvalidField, Unsupported, choices
 from academy.jobs import run_history
+from academy.jobs.document import Progress
+from academy.jobs.record import JobStatus
 from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listed
 from academy.service.blob import blob_url
 from academy.service.state import ServiceState
@@ -23,6 +27,10 @@ from academy.store.ids import ResourceId
 
 _LOG_FOLDERS = ("azureml-logs", "logs", "system_logs", "user_logs")
 _LOG_URL_S = 24 * 3600
+
+# How long ago a job may have ended whose first look still finds it about to end; how many are remembered.
+_JUST_ENDED_S = 60
+_MOST_WATCHED = 10_000
 
 # The fields of a run that `PATCH` changes, and what a job's document calls them.
 _CHANGEABLE = {
@@ -58,6 +66,7 @@ class _History:
     def __init__(self, state: ServiceState) -> None:
         self._state = state
         self._engine = state.jobs
+        self._watched: set[str] = set()
 
     def show(self, call: Call) -> Response:
         return answer(self._run(self._job(call, call.params["name"])))
@@ -65,7 +74,8 @@ class _History:
     def details(self, call: Call) -> Response:
         """Answer what ``stream`` shows: the status, why it failed, and signed URLs of the logs."""
         found = self._job(call, call.params["name"])
-        return answer({**self._run(found), "logFiles": self._log_files(found)})
+        shown = run_history.run(found, self._progress_to_stream(found))
+        return answer({**shown, "logFiles": self._log_files(found)})
 
     def children(self, call: Call) -> Response:
         self._job(call, call.params["name"])
@@ -107,6 +117,22 @@ class _History:
     def _output(self, call: Call, id: str) -> tuple[str, str]:
         job, output = run_history.parse_output_id(id)
         return run_history.output_place(self._job(call, job), output)
+
+    def _progress_to_stream(self, found: Document) -> Progress:
+        """Return the job's progress, a step behind at the first look at one that has just ended.
+
+        The SDK's ``stream`` prints logs only of a job that it has seen going on. On Azure no job ends
+        before its first look; here most short ones do, and would show nothing.
+        """
+        progress = self._engine.progress(found)
+        ended = progress.ended_at is not None
+        first = found.id not in self._watched
+        if len(self._watched) > _MOST_WATCHED:
+            self._watched.clear()
+        self._watched.add(found.id)
+        if ended and first and time.time() - (progress.ended_at or 0) < _JUST_ENDED_S:
+            return replace(progress, status=JobStatus.FINALIZING)
+        return progress
 
     def _run(self, found: Document) -> Body:
         return run_history.run(found, self._engine.progress(found))

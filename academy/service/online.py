@@ -14,7 +14,7 @@ from academy.endpoints.connection import Message
 from academy.endpoints.deployment import MAX_INSTANCES
 from academy.endpoints.online import CONTAINERS, DEPLOYMENTS, ENDPOINTS
 from academy.endpoints.router import MAX_BODY_BYTES, BodyTooLarge
-from academy.errors import InvalidField, Unsupported
+from academy.errors import InvalidField, NotFound, Unsupported
 from academy.service.arm import WORKSPACE_PATH, Call, answer, arm_route, listed, listing
 from academy.service.state import ServiceState
 from academy.service.workspaces import require_workspace
@@ -65,7 +65,16 @@ def routes(state: ServiceState) -> list[BaseRoute]:
         Route(f"{deployment}/operations/{{generation:int}}", online.operation, methods=["GET"]),
         Route("/online/{workspace}/{endpoint}/score", online.forward, methods=["POST", "GET", "OPTIONS"]),
         Route("/online/{workspace}/{endpoint}/swagger.json", online.forward, methods=["GET"]),
+        Route("/online/{workspace}/{endpoint}/", online.forward, methods=["GET"]),
+        Route("/online/{rest:path}", _no_page, methods=["GET", "POST", "PUT", "DELETE"]),
     ]
+
+
+def _no_page(request: Request) -> Response:
+    raise NotFound(
+        f"An endpoint has no page {request.url.path[:200]!r}. It answers at …/score, …/swagger.json and, for "
+        "its health, …/."
+    )
 
 
 class _Online:
