@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -41,11 +42,13 @@ def measure(home: Home, info: ServiceInfo) -> Result:
             raise RuntimeError(f"the job {name} ended as {done['status']}: {done.get('error')}")
         return float(done["doneAt"]) - float(done["acceptedAt"])
 
-    # The job's own interpreter, found as the job finds it, and no shell: the least that could be done.
-    python = Path(sys.prefix, "bin", "python")
+    # The same line in the same shell, with the same interpreter first on its path.
+    path = f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ['PATH']}"
 
     def bare() -> float:
-        return timed(lambda: subprocess.run([python, "-c", "pass"], check=True))
+        return timed(
+            lambda: subprocess.run(["bash", "-c", COMMAND], check=True, env={**os.environ, "PATH": path})
+        )
 
     ours, other = in_turns(40, job, bare)
     return Result("no-op job, accepted to Completed / process", ours, other, "1.5 x")

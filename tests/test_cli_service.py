@@ -199,4 +199,5 @@ def test_open_prints_a_link_that_logs_in(service: Service) -> None:
     )
     with browser.open(link) as page:
         assert page.url == f"{service.info.address}/health"
-    assert [cookie.name for cookie in jar] == ["academy_session"]
+    (cookie,) = jar
+    assert cookie.name.startswith("academy_")

@@ -342,6 +342,13 @@ class TestReferences:
 class TestCurated:
     """The files in ``environments/curated``."""
 
+    def test_another_version_than_the_kept_one_is_said_in_the_jobs_log(self) -> None:
+        kept = curated.find("sklearn-1.5", "latest")
+        older = curated.find("sklearn-1.5", "10")
+        assert older.version == "10"
+        assert any("Version 10 of sklearn-1.5 is not kept here" in note for note in older.notes)
+        assert curated.find("sklearn-1.5", kept.version).notes == kept.notes
+
     @pytest.mark.parametrize("folder", sorted(path.parent for path in curated_environments().glob("*/*.yml")))
     def test_every_package_is_pinned_with_hashes_and_no_host_is_named(self, folder: Path) -> None:
         text = (folder / "requirements.lock").read_text()

@@ -79,7 +79,13 @@ def find(name: str, reference: str) -> EnvironmentSpec:
             "'latest'.",
             target="properties.environmentId",
         )
-    return found.spec if reference == "latest" else replace(found.spec, version=reference)
+    if reference in ("latest", found.spec.version):
+        return found.spec
+    note = (
+        f"Version {reference} of {found.spec.name} is not kept here: this holds what version "
+        f"{found.spec.version} holds."
+    )
+    return replace(found.spec, version=reference, notes=(*found.spec.notes, note))
 
 
 def get(name: str) -> Curated | None:
