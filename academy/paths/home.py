@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 from academy.errors import AcademyError
-from academy.paths.files import checked_name, write_atomic
+from academy.paths.files import checked_name
 from academy.paths.folders import DeploymentFolder, JobFolder
 
 
@@ -113,9 +114,10 @@ class Home:
             found = self.root.stat()
             if found.st_uid == os.geteuid() and found.st_mode & 0o077:
                 self.root.chmod(0o700)  # it was there before, and open to others
-            probe = self.root / f".probe-{os.getpid()}"
-            write_atomic(probe, b"x" * 4096)
-            probe.unlink()
+            with tempfile.TemporaryFile(dir=self.root) as probe:
+                probe.write(b"x" * 4096)
+                probe.flush()
+                os.fsync(probe.fileno())
         except OSError as error:
             raise HomeError(
                 f"The home folder {self.root} cannot be written: {error.strerror}. "
