@@ -6,17 +6,15 @@ import asyncio
 import importlib
 import logging
 import threading
-from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Protocol
 
 from starlette.types import ASGIApp
 
 from academy.experiments import mlflow_settings
+from academy.experiments.mlflow_settings import Wsgi
 
 logger = logging.getLogger(__name__)
-
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class Server(Protocol):

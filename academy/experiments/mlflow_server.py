@@ -17,9 +17,8 @@ from mlflow.server.otel_api import otel_router
 from mlflow.store.artifact.artifact_repository_registry import _artifact_repository_registry
 
 from academy.experiments.mlflow_files import WorkspaceArtifactRepository
-from academy.experiments.mlflow_loading import Wsgi
 from academy.experiments.mlflow_registry import WorkspaceModelRegistry
-from academy.experiments.mlflow_settings import ARTIFACT_SCHEME
+from academy.experiments.mlflow_settings import ARTIFACT_SCHEME, Wsgi
 from academy.experiments.mlflow_tracking import WorkspaceTrackingStore
 
 # What MLflow's page keeps in the browser, under its own keys: JSON as text.

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+# A WSGI application, as PEP 3333 has it.
+Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 # The scheme under which MLflow's own handlers find the workspace's files.
 ARTIFACT_SCHEME = "academy-artifacts"
