@@ -48,6 +48,14 @@ def test_wrong_token_is_refused(service: Service) -> None:
     assert answer.json()["error"]["code"] == "AuthenticationFailed"
 
 
+def test_token_of_a_job_that_is_not_running_is_refused_everywhere(service: Service) -> None:
+    token = Signer(service.home.key_file.read_bytes()).token("job/ended-long-ago")
+    assert get(service, WORKSPACE_URL, token).status_code == 401
+    assert get(service, "/mlflow/api/2.0/mlflow/runs/get", token).status_code == 401
+    account = next(iter(service.home.storage.iterdir())).name
+    assert get(service, f"/{account}/azureml?restype=container&comp=list", token).status_code == 403
+
+
 def test_expired_token_is_refused(service: Service) -> None:
     expired = Signer(service.home.key_file.read_bytes()).token("ana", lifetime_s=-1)
     assert "expired" in get(service, WORKSPACE_URL, expired).json()["error"]["message"]
