@@ -58,10 +58,12 @@ def test_up_twice_gives_the_same_service(new_service: NewService) -> None:
 
 def test_up_from_many_callers_starts_one_service(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
-    with ThreadPoolExecutor(4) as pool:
-        infos = list(pool.map(lambda _number: up(home), range(4)))
-    assert len({info.pid for info in infos}) == 1
-    down(home)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            infos = list(pool.map(lambda _number: up(home), range(4)))
+        assert len({info.pid for info in infos}) == 1
+    finally:
+        down(home)
 
 
 def test_two_homes_have_services_of_their_own(new_service: NewService) -> None:
