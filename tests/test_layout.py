@@ -27,9 +27,10 @@ ROOMS = (
     "endpoints",
     "service",
     "client",
-    "kernel",
     "labs",
     "widgets",
+    "kernel",
+    "jupyterlab",
     "studio",
     "cli",
 )

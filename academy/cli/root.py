@@ -32,7 +32,12 @@ _AZURE = {
     "online-endpoint": ("academy.cli.online_endpoint:online_endpoint", "Online endpoints."),
     "online-deployment": ("academy.cli.online_deployment:online_deployment", "Online deployments."),
 }
-_ALL = {**_SERVICE, **_AZURE}
+_LABS = {
+    "lab": ("academy.cli.lab:lab", "Labs: list, start, check, submit; release, grade; new, lint."),
+    "test": ("academy.cli.suite:test", "Run labs and compare them, as before a class."),
+    "class": ("academy.cli.classroom:class_", "What a room needs, and how to set one up."),
+}
+_ALL = {**_SERVICE, **_LABS, **_AZURE}
 
 _EPILOG = """\b
 Exit status:
@@ -64,7 +69,7 @@ class _Root(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in (("Service", _SERVICE), ("As in az ml", _AZURE)):
+        for title, commands in (("Service", _SERVICE), ("Labs", _LABS), ("As in az ml", _AZURE)):
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
 

@@ -1,0 +1,95 @@
+"""Where labs are: a collection holds ``notebooks/NN-verb-noun.ipynb`` and ``labs/NN-verb-noun/``.
+
+An edition, such as a learner's own copy, is one folder that holds both: the notebook lies beside
+``lab.yml``, and what the source calls ``../labs/NN-verb-noun/`` is ``./`` there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from academy.errors import NotFound, choices
+from academy.labs.manifest import LAB_ID, Manifest, read_manifest
+
+MANIFEST = "lab.yml"
+CHECKS = "checks.py"
+
+# The labs that come with Academy.
+OWN = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab: its notebook, and the folder of all else it needs. Both lie in one folder in an edition."""
+
+    id: str
+    notebook: Path
+    folder: Path
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return read_manifest(self.folder / MANIFEST, self.id)
+
+    @property
+    def checks_file(self) -> Path:
+        return self.folder / CHECKS
+
+    @property
+    def is_edition(self) -> bool:
+        """Whether this is a copy made from the source, such as a learner's."""
+        return self.notebook.parent == self.folder
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A folder with ``notebooks/`` and ``labs/``."""
+
+    root: Path
+
+    @classmethod
+    def locate(cls, root: str | os.PathLike[str] | None = None) -> Collection:
+        """Return the collection given, or that of ``ACADEMY_LABS``, or the one that comes with Academy."""
+        chosen = root or os.environ.get("ACADEMY_LABS") or OWN
+        return cls(Path(chosen).expanduser().absolute())
+
+    def labs(self) -> list[Lab]:
+        """Return every lab, in the order of their numbers."""
+        folder = self.root / "labs"
+        names = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
+        return [self._lab(name) for name in names if LAB_ID.fullmatch(name)]
+
+    def lab(self, name: str) -> Lab:
+        """Return the lab of this id; its number alone (``00``) will do.
+
+        Raises
+        ------
+        NotFound
+            There is none; the message names those there are.
+        """
+        for lab in self.labs():
+            if name in (lab.id, lab.id.partition("-")[0]):
+                return lab
+        known = choices(lab.id for lab in self.labs())
+        raise NotFound(f"There is no lab {name!r} in {self.root}. Labs: {known}.")
+
+    def chosen(self, names: Sequence[str]) -> list[Lab]:
+        """Return the labs of these names, or all when none is named."""
+        return [self.lab(name) for name in names] if names else self.labs()
+
+    def _lab(self, name: str) -> Lab:
+        return Lab(name, self.root / "notebooks" / f"{name}.ipynb", self.root / "labs" / name)
+
+
+def edition_in(folder: Path) -> Lab:
+    """Return the lab whose edition lies in ``folder``: one ``lab.yml`` and the notebook of its name.
+
+    A folder may be renamed by those who pass it on, so the notebook's name says which lab it is.
+    """
+    for notebook in sorted(folder.glob("*.ipynb")):
+        if LAB_ID.fullmatch(notebook.stem) and (folder / MANIFEST).exists():
+            return Lab(notebook.stem, notebook, folder)
+    raise NotFound(f"{folder} holds no lab: it needs {MANIFEST} and a notebook named NN-verb-noun.ipynb.")

@@ -1,0 +1,1 @@
+"""Grading: the submissions of a class, side by side, each confined."""

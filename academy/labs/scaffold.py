@@ -1,0 +1,46 @@
+"""``academy lab new``: a small lab that passes its suite, to be rewritten piece by piece."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from academy.errors import Conflict, UserError
+from academy.labs.collection import Collection, Lab
+from academy.labs.manifest import LAB_ID
+
+# A collection of one lab; what is copied from it takes the new lab's name.
+TEMPLATE = Path(__file__).parent / "template"
+_NAMED = "00-count-months"
+_TITLE = "Register a table and count in it"
+
+
+def new_lab(collection: Collection, lab_id: str, *, title: str | None = None) -> Lab:
+    """Write a new lab into the collection, whose folders are made where they are missing.
+
+    Raises
+    ------
+    UserError
+        The id is not of the form NN-verb-noun.
+    Conflict
+        A file of the lab is there already; nothing was written.
+    """
+    if not LAB_ID.fullmatch(lab_id):
+        raise UserError(
+            f"The name {lab_id!r} is not a lab's. It takes two digits, a verb and a noun: 15-explain-models."
+        )
+    targets = {_renamed(file, lab_id): file for file in sorted(TEMPLATE.rglob("*")) if file.is_file()}
+    taken = [name for name in targets if (collection.root / name).exists()]
+    if taken:
+        raise Conflict(
+            f"{collection.root / taken[0]} is there already. Choose another name, or move it away."
+        )
+    for name, file in targets.items():
+        content = file.read_text(encoding="utf-8").replace(_NAMED, lab_id)
+        target = collection.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content.replace(_TITLE, title or _TITLE), encoding="utf-8")
+    return collection.lab(lab_id)
+
+
+def _renamed(file: Path, lab_id: str) -> str:
+    return str(file.relative_to(TEMPLATE)).replace(_NAMED, lab_id)

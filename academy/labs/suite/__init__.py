@@ -1,0 +1,1 @@
+"""The suite: every lab run, compared and checked, before a class."""

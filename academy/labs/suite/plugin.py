@@ -1,0 +1,1 @@
+"""Run labs as tests: ``pytest notebooks/ labs/``."""
