@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import Any
 import yaml
 
 from academy.errors import InvalidField, NotFound, choices
+from academy.store import lab_event
 
 LEVELS = (100, 200, 300)
 CELLS = ("developer", "hosted", "unmanaged", "managed")
 RESOURCE_TYPES = ("online_endpoint", "job", "model", "data", "environment", "component", "compute")
 
-LAB_ID = re.compile(r"\d\d-[a-z0-9]+(-[a-z0-9]+)+")
-_TASK_ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+LAB_ID = lab_event.LAB_ID
 
 
 @dataclass(frozen=True)
@@ -217,7 +216,7 @@ def _check(lab: Manifest, where: str) -> None:
         refuse("cell", lab.cell, choices(CELLS))
     seen: set[str] = set()
     for task in lab.tasks:
-        if not _TASK_ID.fullmatch(task.id) or task.id in seen:
+        if not lab_event.TASK_ID.fullmatch(task.id) or task.id in seen:
             refuse("tasks: id", task.id, "lower-case words with '-' between them, each once")
         if task.points < 0 or task.hidden_points < 0 or task.max_points == 0:
             refuse(f"tasks: points of {task.id}", task.points, "numbers from 0 up, and not 0 in all")

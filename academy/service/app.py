@@ -28,6 +28,7 @@ from academy.service import (
     history,
     job_access,
     jobs,
+    lab_events,
     mlflow,
     online,
     workspaces,
@@ -97,6 +98,7 @@ _FAMILIES: tuple[Family, ...] = (
     history.routes,
     online.routes,
     audit.routes,
+    lab_events.routes,
     _unsupported,
     blob.routes,
 )

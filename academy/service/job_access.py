@@ -21,7 +21,8 @@ def check(state: ServiceState, who: str, method: str, path: str) -> None:
     Unauthenticated
         When the job's end is recorded, or the job was deleted. While it is Finalizing it may still log.
     Forbidden
-        When the call would sign in to the pages, give out secrets, or delete a resource.
+        When the call would sign in to the pages, give out secrets, delete a resource, or write into the
+        record of what the learner did in labs.
     """
     kind, _, name = who.partition("/")
     if kind != "job":
@@ -43,6 +44,8 @@ def _refused(method: str, segments: list[str]) -> str | None:
     first = segments[0].lower() if segments else ""
     if first == "login":
         return "sign in to the pages"
+    if first == "academy" and method not in ("GET", "HEAD"):
+        return "write what a learner did in a lab"
     if first != "subscriptions":
         return None
     if method == "DELETE":

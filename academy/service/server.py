@@ -36,6 +36,7 @@ from academy.store.audit import AuditLog
 from academy.store.database import open_database
 from academy.store.documents import Documents
 from academy.store.ids import DEFAULT_WORKSPACE
+from academy.store.lab_events import LabEvents
 from academy.store.versions import Versions
 
 logger = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ def compose(home: Home, signer: Signer, address: str) -> ServiceState:
         documents=documents,
         versions=versions,
         audit=AuditLog(engine),
+        lab_events=LabEvents(engine),
         blobs=BlobStore(home, signer),
         datastores=datastores,
         locator=locator,

@@ -15,6 +15,7 @@ from academy.paths import Home
 from academy.signing import Signer
 from academy.store.audit import AuditLog
 from academy.store.documents import Documents
+from academy.store.lab_events import LabEvents
 from academy.store.versions import Versions
 
 
@@ -27,6 +28,7 @@ class ServiceState:
     documents: Documents
     versions: Versions
     audit: AuditLog
+    lab_events: LabEvents
     blobs: BlobStore
     datastores: Datastores
     locator: Locator

@@ -16,7 +16,7 @@ from academy.store.tables import metadata, revisions
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 # The newest migration: what `tables.py` describes.
-HEAD = "0001"
+HEAD = "0002"
 
 
 def open_database(url: str) -> Engine:

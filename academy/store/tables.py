@@ -44,6 +44,20 @@ audit = Table(
     Index("audit_by_resource", "resource", "sequence"),
 )
 
+# What learners did in labs, in order. Rows are only ever added.
+lab_events = Table(
+    "lab_events",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float(53), nullable=False),
+    Column("who", String(255), nullable=False),
+    Column("lab", String(100), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("task", String(100), nullable=True),
+    Column("data", JSON, nullable=False),
+    Index("lab_events_by_lab", "lab", "sequence"),
+)
+
 # Alembic's own table. MLflow keeps one of the usual name; this one lets both live in one database.
 revisions = Table(
     "academy_alembic_version",
