@@ -50,9 +50,9 @@ def learner_edition(notebook: NotebookNode, lab_id: str) -> NotebookNode:
         if source.strip() and not cell.source.strip():
             continue  # all of it was a hidden test
         _keep_attachments(cell, source)
-        if _own(cell).get("check"):
+        if own(cell).get("check"):
             cell.metadata.update(editable=False, deletable=False)
-        elif _own(cell).get("task"):
+        elif own(cell).get("task"):
             cell.metadata["deletable"] = False
         kept.append(cell)
     made["cells"] = kept
@@ -72,6 +72,15 @@ def solved_edition(notebook: NotebookNode, lab_id: str, *, markers: bool = False
         if cell.source.strip() or not source.strip():
             kept.append(cell)
     made["cells"] = kept
+    return made
+
+
+def in_one_folder(notebook: NotebookNode, lab_id: str) -> NotebookNode:
+    """Return a copy whose paths are those of an edition, with all else as it is."""
+    made = copy.deepcopy(notebook)
+    made.metadata.setdefault("academy", NotebookNode())["lab"] = lab_id
+    for cell in made.cells:
+        cell.source = in_edition(cell.source, lab_id)
     return made
 
 
@@ -155,7 +164,7 @@ def hidden_tests(notebook: NotebookNode) -> dict[str, str]:
     for index, cell in enumerate(notebook.cells):
         where = ipynb.place(cell, index)
         for region in _of_kind(cell.source, where, Kind.HIDDEN_TESTS):
-            task = _own(cell).get("check")
+            task = own(cell).get("check")
             if not task:
                 raise InvalidField(
                     f"{where}, line {region.first}: hidden tests stand in a cell that checks no task. "
@@ -167,12 +176,10 @@ def hidden_tests(notebook: NotebookNode) -> dict[str, str]:
 
 def _bare(notebook: NotebookNode, lab_id: str) -> NotebookNode:
     """Return a copy in an edition's layout, with nothing in it that running it has left."""
-    made = copy.deepcopy(notebook)
+    made = in_one_folder(notebook, lab_id)
     for key in _TRACES:
         made.metadata.pop(key, None)
-    made.metadata.setdefault("academy", NotebookNode())["lab"] = lab_id
     for cell in made.cells:
-        cell.source = in_edition(cell.source, lab_id)
         for key in _TRACES:
             cell.metadata.pop(key, None)
         if cell.cell_type == "code":
@@ -200,12 +207,13 @@ def _keep_attachments(cell: NotebookNode, source: str) -> None:
         del cell["attachments"]
 
 
-def _own(cell: NotebookNode) -> NotebookNode:
+def own(cell: NotebookNode) -> NotebookNode:
+    """Return what Academy has noted of a cell: its step, task or check."""
     return cell.metadata.get("academy", NotebookNode())
 
 
 def _task(cell: NotebookNode) -> str:
-    return str(_own(cell).get("task", ""))
+    return str(own(cell).get("task", ""))
 
 
 def _of_kind(text: str, where: str, kind: Kind) -> list[Region]:
@@ -218,7 +226,7 @@ def _task_of_file(lab: Lab, notebook: NotebookNode, name: Path) -> str:
         key
         for cell in notebook.cells
         if name.name in cell.source
-        for key in (_own(cell).get("task"), _own(cell).get("step"))
+        for key in (own(cell).get("task"), own(cell).get("step"))
         if key
     }
     tasks = [task.id for task in lab.manifest.tasks if {task.id, task.step} & naming]
