@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,9 @@ import psutil
 from academy import __version__
 from academy.errors import AcademyError, Conflict, ServiceUnavailable
 from academy.paths import Home, read_json
+
+# Starts the service's process: the home, the port if one is asked for, and where the process reports.
+Spawn = Callable[[Home, int | None, int], None]
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -71,13 +75,21 @@ def status(home: Home) -> Status:
     return Status("stale" if info else "stopped", str(home.root), info)
 
 
-def up(home: Home, *, port: int | None = None, timeout_s: float = START_TIMEOUT_S) -> ServiceInfo:
+def up(
+    home: Home,
+    *,
+    port: int | None = None,
+    timeout_s: float = START_TIMEOUT_S,
+    spawn: Spawn | None = None,
+) -> ServiceInfo:
     """Start the home's service unless it runs; return when it answers.
 
     Parameters
     ----------
     port
         The port to listen on. Left out, it is the one used last, or a free one.
+    spawn
+        What starts the process; left out, a new Python that is nobody's child.
 
     Raises
     ------
@@ -95,7 +107,7 @@ def up(home: Home, *, port: int | None = None, timeout_s: float = START_TIMEOUT_
     deadline = time.monotonic() + timeout_s
     read_end, write_end = os.pipe()
     with open(read_end, "rb", buffering=0) as ready:
-        _spawn(home, port, write_end)
+        (spawn or _spawn)(home, port, write_end)
         os.close(write_end)
         report = _await_report(ready, deadline)
     if report is None:
