@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 from academy import __version__
 from academy.client.session import Session, configure, restore
 from academy.errors import AcademyError
+from academy.labs import notebook
 from academy.paths import Home
 from academy.service.process import up
 
@@ -35,7 +36,8 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """Put the process back as it was; the service goes on. Clients made so far stay as they are."""
+    """Put process and notebook back as they were; the service goes on. Clients made so far stay."""
+    notebook.uninstall(shell)
     session: Session | None = getattr(shell, _HELD_AS, None)
     if session is not None:
         restore(session)
@@ -43,8 +45,10 @@ def unload_ipython_extension(shell: Any) -> None:
 
 
 def open_session(shell: Any) -> Session:
-    """Start and configure, and keep what is needed to undo it with the shell."""
+    """Start and configure, give the notebook its ``check``, and keep with the shell how to undo that."""
     unload_ipython_extension(shell)
-    session = configure(up(Home.locate()))
+    home = Home.locate()
+    session = configure(up(home))
     setattr(shell, _HELD_AS, session)
+    notebook.install(shell, home)
     return session

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from academy.errors import AcademyError, InvalidField, NotFound, choices
+from academy.labs.language import texts
 from academy.labs.manifest import Task
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ class Values(Protocol):
         """Return the value; ``KeyError`` when the notebook has no such name."""
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """Call the notebook's function of this name, and return what it returns."""
+        """Call the notebook's function of this name, and return what it returns.
+
+        ``KeyError(name)`` when the notebook has no such name.
+        """
 
 
 @dataclass(frozen=True)
@@ -111,26 +115,20 @@ class Facts:
         try:
             return self.values.get(name)
         except KeyError:
-            raise NotYet(
-                f"a value named {name} in the notebook",
-                "no such name",
-                "Run the cell that sets it. After a restart of the kernel, run the cells from the top.",
-            ) from None
+            raise _no_value(name) from None
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the notebook; one that is not there, or fails, ends the check kindly."""
         try:
             return self.values.call(name, *args, **kwargs)
-        except KeyError:
-            self.value(name)
-            raise
         except NotYet:
             raise
-        except Exception as error:  # noqa: BLE001  the learner's own code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  the learner's own code may raise anything
+            if isinstance(error, KeyError) and error.args == (name,):
+                raise _no_value(name) from None
             given = ", ".join([*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
-            raise NotYet(
-                f"{name}({shown(given)}) to return a value", f"{type(error).__name__}: {error}"
-            ) from None
+            expected = texts()("notebook.call-expected", call=f"{name}({shown(given)})")
+            raise NotYet(expected, f"{type(error).__name__}: {error}") from None
 
     def run(self, job_name: str) -> Any:
         """Return the MLflow run of a job: ``run.data.metrics``, ``run.data.params``."""
@@ -219,7 +217,7 @@ def run_check(checks: Mapping[str, Check], task: Task, facts: Facts, *, hint: st
     except NotYet as failure:
         facts.failures.append(failure)
     except AcademyError as failure:
-        facts.failures.append(NotYet("an answer of the service", failure.message))
+        facts.failures.append(NotYet(texts()("notebook.service-expected"), failure.message))
     except Exception as failure:  # noqa: BLE001  whatever a check raises is a result
         facts.failures.append(of_exception(failure))
         error = "" if _is_absence(failure) else f"{type(failure).__name__}: {failure}"
@@ -234,13 +232,21 @@ def shown(value: object) -> str:
 
 def of_exception(error: Exception) -> NotYet:
     """Say what an exception inside a check means to the learner."""
+    say = texts()
     if _is_absence(error):
         message = str(getattr(error, "message", error)).splitlines()[0]
-        return NotYet("a resource that is there", message, "Run the step that makes it, under this name.")
+        return NotYet(say("notebook.resource-expected"), message, say("notebook.resource-advice"))
     return NotYet(
-        "the check to come to an end",
-        f"{type(error).__name__}: {error}",
-        "This looks like a fault of the check. Tell whoever gave you the lab.",
+        say("notebook.check-expected"), f"{type(error).__name__}: {error}", say("notebook.check-advice")
+    )
+
+
+def _no_value(name: str) -> NotYet:
+    say = texts()
+    return NotYet(
+        say("notebook.value-expected", name=name),
+        say("notebook.value-missing"),
+        say("notebook.value-advice"),
     )
 
 
@@ -250,14 +256,18 @@ def _is_absence(error: Exception) -> bool:
 
 
 def _result(chosen: Check, task: Task, facts: Facts, *, hint: str, error: str, seconds: float) -> CheckResult:
+    say = texts()
     failed = facts.failures[0] if facts.failures else None
     if failed is None and facts.held != chosen.parts:
         error = f"it holds {facts.held} parts, not the {chosen.parts} that it says"
-        failed = NotYet(f"{chosen.parts} facts", error, "This is a fault of the check.")
+        failed = NotYet(
+            say("notebook.parts-expected", parts=chosen.parts), facts.held, say("notebook.check-advice")
+        )
     if failed is None:
-        return CheckResult(task.id, True, task.points, task.points, f"{task.title}: done.", seconds=seconds)
+        message = say("notebook.done", title=task.title)
+        return CheckResult(task.id, True, task.points, task.points, message, seconds=seconds)
     share = min(facts.held / chosen.parts, 1.0)
-    message = f"{task.title}: not yet. Expected {failed.expected}; found {failed.found}."
+    message = say("notebook.not-yet", title=task.title, expected=failed.expected, found=failed.found)
     return CheckResult(
         task.id,
         False,

@@ -46,7 +46,7 @@ class Lab:
 
 @dataclass(frozen=True)
 class Collection:
-    """A folder with ``notebooks/`` and ``labs/``."""
+    """A folder with ``notebooks/`` and ``labs/``; or of editions, as a release is."""
 
     root: Path
 
@@ -60,7 +60,7 @@ class Collection:
         """Return every lab, in the order of their numbers."""
         folder = self.root / "labs"
         names = sorted(path.parent.name for path in folder.glob(f"*/{MANIFEST}"))
-        return [self._lab(name) for name in names if LAB_ID.fullmatch(name)]
+        return [self._lab(name) for name in names if LAB_ID.fullmatch(name)] or self._editions()
 
     def lab(self, name: str) -> Lab:
         """Return the lab of this id; its number alone (``00``) will do.
@@ -79,6 +79,11 @@ class Collection:
     def chosen(self, names: Sequence[str]) -> list[Lab]:
         """Return the labs of these names, or all when none is named."""
         return [self.lab(name) for name in names] if names else self.labs()
+
+    def _editions(self) -> list[Lab]:
+        folders = sorted(path.parent for path in self.root.glob(f"*/{MANIFEST}"))
+        named = [folder for folder in folders if LAB_ID.fullmatch(folder.name)]
+        return [Lab(folder.name, folder / f"{folder.name}.ipynb", folder) for folder in named]
 
     def _lab(self, name: str) -> Lab:
         return Lab(name, self.root / "notebooks" / f"{name}.ipynb", self.root / "labs" / name)

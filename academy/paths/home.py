@@ -107,6 +107,17 @@ class Home:
         """The last executed copy of a notebook, outputs and all."""
         return self.root / "notebooks" / f"{checked_name(name)}.ipynb"
 
+    @property
+    def work(self) -> Path:
+        """The learner's own copies of labs; ``ACADEMY_WORK`` moves them."""
+        chosen = os.environ.get("ACADEMY_WORK")
+        return Path(chosen).expanduser().absolute() if chosen else self.root / "work"
+
+    @property
+    def kernels(self) -> Path:
+        """One small file for each live kernel that has a lab open: how to reach it."""
+        return self.root / "kernels"
+
     def prepare(self) -> None:
         """Make the home with mode 0700; say plainly why it cannot be used when it cannot."""
         try:

@@ -1,0 +1,56 @@
+"""The labs there are, and how far the learner is with each: what a list needs, and nothing slower."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from academy.errors import AcademyError
+from academy.labs.collection import Collection, Lab
+from academy.labs.events import kept_events
+from academy.labs.own_copy import copy_of, exists
+from academy.labs.progress import Progress, progress
+from academy.paths import Home
+from academy.store.lab_event import Event
+
+
+@dataclass(frozen=True)
+class Card:
+    """One lab; ``copy`` is the notebook of the learner's own copy, where there is one."""
+
+    lab: Lab
+    progress: Progress
+    copy: Path | None
+
+
+@dataclass(frozen=True)
+class Cards:
+    """All labs. ``unknown`` says why progress could not be read, and is empty when it could."""
+
+    cards: tuple[Card, ...]
+    unknown: str = ""
+
+
+def cards(home: Home, collection: Collection) -> Cards:
+    """Return a card for each lab: those of the collection, then those that only the learner has."""
+    unknown, events = "", []
+    try:
+        events = kept_events(home)
+    except AcademyError as error:
+        unknown = error.message
+    return Cards(tuple(card_of(home, lab, events) for lab in known_labs(home, collection)), unknown)
+
+
+def known_labs(home: Home, collection: Collection) -> list[Lab]:
+    """Return the collection's labs, and copies of others that lie in the learner's own folder."""
+    labs = collection.labs()
+    known = {lab.id for lab in labs}
+    own = Collection(home.work).labs() if home.work.is_dir() else []
+    return labs + [lab for lab in own if lab.id not in known]
+
+
+def card_of(home: Home, lab: Lab, events: Sequence[Event]) -> Card:
+    """Return the card of one lab."""
+    copy = copy_of(home, lab)
+    return Card(lab, progress(lab.manifest, events), copy.notebook if exists(copy) else None)

@@ -1,0 +1,161 @@
+"""What a learner does with labs, for the command line, JupyterLab and widgets alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from academy.errors import Conflict, NotFound, choices
+from academy.labs import cards as card_index
+from academy.labs import own_copy
+from academy.labs.collection import Collection, Lab
+from academy.labs.edition import write_edition
+from academy.labs.events import EventKind, Events, kept_events
+from academy.labs.feedback import Hint
+from academy.labs.progress import Progress, progress
+from academy.labs.reset import ResetReport, reset_lab, reset_step
+from academy.labs.source import solution_of
+from academy.labs.submit import Submitted, write_submission
+from academy.paths import Home
+from academy.service.process import up
+
+Card = card_index.Card
+
+__all__ = ["Card", "Hint", "Learner", "ResetReport", "Submitted"]
+
+
+class Learner:
+    """The one learner of a home, and the labs of a collection.
+
+    What is asked for is recorded, for which the service is started when it does not run. A lab is named by
+    its id, or by its number alone.
+    """
+
+    def __init__(self, home: Home, collection: Collection | None = None) -> None:
+        self.home = home
+        self.collection = collection or Collection.locate()
+
+    def cards(self) -> list[card_index.Card]:
+        """Return every lab with the learner's progress and own copy; starts no service."""
+        return list(card_index.cards(self.home, self.collection).cards)
+
+    def lab(self, lab_id: str) -> Lab:
+        """Return a lab of the collection, or one that only the learner has a copy of."""
+        known = card_index.known_labs(self.home, self.collection)
+        for lab in known:
+            if lab_id in (lab.id, lab.id.partition("-")[0]):
+                return lab
+        raise NotFound(
+            f"There is no lab {lab_id!r} in {self.collection.root} or {self.home.work}. "
+            f"Labs: {choices(lab.id for lab in known)}."
+        )
+
+    def copy(self, lab_id: str) -> Lab:
+        """Return the learner's own copy.
+
+        Raises
+        ------
+        NotFound
+            There is none yet.
+        """
+        copy = own_copy.copy_of(self.home, self.lab(lab_id))
+        if not own_copy.exists(copy):
+            raise NotFound(
+                f"You have no copy of {copy.id} in {self.home.work} yet. "
+                f"'academy lab start {copy.id}' makes one."
+            )
+        return copy
+
+    def start(self, lab_id: str) -> Path:
+        """Make the learner's own copy unless there is one, and return its notebook; nothing is overwritten.
+
+        Raises
+        ------
+        Conflict
+            A folder of that name is there, and is no copy of the lab.
+        """
+        lab = self.lab(lab_id)
+        copy = own_copy.copy_of(self.home, lab)
+        if own_copy.exists(copy):
+            return copy.notebook
+        if copy.folder.exists():
+            raise Conflict(
+                f"{copy.folder} is there, and is no copy of the lab: it lacks {copy.notebook.name} or "
+                "lab.yml. Rename the folder, then start the lab again; nothing was changed."
+            )
+        self._write_copy(lab)
+        self._record(lab, EventKind.STARTED)
+        return copy.notebook
+
+    def open(self, lab_id: str) -> Path:
+        """Return the notebook of the learner's own copy, made when there is none."""
+        notebook = self.start(lab_id)
+        self._record(self.lab(lab_id), EventKind.OPENED)
+        return notebook
+
+    def progress(self, lab_id: str) -> Progress:
+        """Return how far the learner is; starts no service."""
+        lab = self.lab(lab_id)
+        return progress(lab.manifest, kept_events(self.home, lab.id))
+
+    def hint(self, lab_id: str, task_id: str) -> Hint:
+        """Return the next of the task's hints, and record that it was asked for; the last one comes again."""
+        lab = self.lab(lab_id)
+        task = lab.manifest.task(task_id)
+        if not task.hints:
+            return Hint(0, 0, "")
+        events = Events(up(self.home))
+        seen = progress(lab.manifest, events.read(lab.id)).task(task.id).hints
+        level = min(seen + 1, len(task.hints))
+        events.append(lab.id, EventKind.HINTED, task.id, level=level)
+        return Hint(level, len(task.hints), task.hints[level - 1])
+
+    def solution(self, lab_id: str, task_id: str) -> str:
+        """Return a solution of the task, and record that; empty when the lab was handed out without."""
+        lab = self.lab(lab_id)
+        copy = own_copy.copy_of(self.home, lab)
+        found = solution_of(self.home, lab, task_id) or solution_of(self.home, copy, task_id)
+        if found:
+            self._record(lab, EventKind.SOLUTION_SHOWN, task_id)
+        return found
+
+    def reset(self, lab_id: str, step: str | None = None) -> ResetReport:
+        """Restore the copy, or one step of it; the old copy is kept aside, what it made is torn down."""
+        lab, copy = self.lab(lab_id), self.copy(lab_id)
+        info = up(self.home)
+        if step is None:
+            report = reset_lab(info, copy, lambda: self._write_copy(lab))
+        else:
+            report = reset_step(info, copy, step, lambda folder: write_edition(lab, folder))
+        Events(info).append(
+            lab.id, EventKind.RESET, step=step, kept=str(report.kept), removed=list(report.removed)
+        )
+        return report
+
+    def submit(self, lab_id: str, to: Path | None = None) -> Path:
+        """Write what there is to hand in, and return the file."""
+        return self.hand_in(lab_id, to).file
+
+    def hand_in(self, lab_id: str, to: Path | None = None, *, learner: str | None = None) -> Submitted:
+        """Write what there is to hand in; say what it holds, and what was left out."""
+        copy = self.copy(lab_id)
+        info = up(self.home)
+        events = Events(info)
+        now = progress(copy.manifest, events.read(copy.id))
+        submitted = write_submission(copy, now, to or self.home.work / "submissions", learner=learner)
+        events.append(copy.id, EventKind.SUBMITTED, file=submitted.file.name, points=now.points)
+        return submitted
+
+    def _write_copy(self, lab: Lab) -> None:
+        copy = own_copy.copy_of(self.home, lab)
+        self.home.prepare()
+        try:
+            write_edition(lab, copy.folder)
+        except Conflict:
+            if not own_copy.exists(copy):
+                raise
+            return  # another window made it in the same moment; theirs is as good
+        own_copy.write_record(copy, self.collection)
+
+    def _record(self, lab: Lab, kind: EventKind, task: str | None = None, **data: Any) -> None:
+        Events(up(self.home)).append(lab.id, kind, task, **data)

@@ -1,0 +1,240 @@
+"""``check("task")``, ``hint("task")`` and ``solution("task")`` in a cell: shown, and recorded.
+
+``%load_ext academy`` and the Academy kernel put the three into the notebook.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from IPython.core.error import UsageError
+from IPython.core.getipython import get_ipython
+
+from academy.client import connect
+from academy.client.credential import MachineCredential
+from academy.client.sdk import import_sdk
+from academy.errors import AcademyError, NotFound, ServiceUnavailable, choices
+from academy.labs import live_kernels
+from academy.labs.checks import CheckResult, Facts, OwnValues, load_checks, run_check
+from academy.labs.collection import Lab
+from academy.labs.current import current_lab, named_lab
+from academy.labs.events import EventKind, Events
+from academy.labs.feedback import CHECKS_MIME, Checked, Feedback, Hint, of_check, of_hint, of_solution, stable
+from academy.labs.language import texts
+from academy.labs.manifest import Task
+from academy.labs.progress import Progress, TaskProgress, progress
+from academy.paths import Home
+from academy.service.process import status
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+_HELD_AS = "_academy_guide"
+
+# The longest message that the record keeps.
+_MESSAGE = 2000
+
+_Shown = TypeVar("_Shown", bound=Feedback)
+
+
+def check(task: str = "") -> Checked:
+    """Check one task of this lab: show what was expected, what was found and what to try, and record it.
+
+    Parameters
+    ----------
+    task
+        The task's id, as the notebook names it; ``"NN-verb-noun/task"`` for one of another lab.
+
+    Returns
+    -------
+    Checked
+        The result, with ``passed``, ``points``, ``max_points`` and ``message``; true when it passed.
+    """
+    return guide().shown(lambda one: one.check(task))
+
+
+def hint(task: str = "") -> Feedback:
+    """Show the next of a task's three hints, and record that it was asked for."""
+    return guide().shown(lambda one: one.hint(task))
+
+
+def solution(task: str = "") -> Feedback:
+    """Show a solution of a task, and record that it was looked at."""
+    return guide().shown(lambda one: one.solution(task))
+
+
+def answer(lab_id: str, *tasks: str) -> Feedback:
+    """Check tasks of a lab, all when none is named, for whoever asks this kernel from outside.
+
+    Nothing is displayed. The MIME type ``CHECKS_MIME`` holds ``results`` (one ``CheckResult`` each, as JSON)
+    and ``notes``.
+    """
+    return guide().answer(lab_id, tasks)
+
+
+def guide() -> Guide:
+    """Return what answers for this kernel's notebook."""
+    shell = get_ipython()
+    found: Guide | None = getattr(shell, _HELD_AS, None)
+    return found or Guide(shell, Home.locate())
+
+
+def install(shell: Any, home: Home) -> None:
+    """Put ``check``, ``hint`` and ``solution`` into the notebook, where these names are free."""
+    uninstall(shell)
+    made = Guide(shell, home)
+    setattr(shell, _HELD_AS, made)
+    free = {name: value for name, value in _NAMES.items() if name not in shell.user_ns}
+    shell.push(free, interactive=False)
+    made.note_kernel()
+
+
+def uninstall(shell: Any) -> None:
+    """Take them out again, unless the notebook uses a name for something of its own by now."""
+    if getattr(shell, _HELD_AS, None) is None:
+        return
+    getattr(shell, _HELD_AS).forget_kernel()
+    setattr(shell, _HELD_AS, None)
+    for name, value in _NAMES.items():
+        if shell.user_ns.get(name) is value:
+            shell.drop_by_id({name: value})
+
+
+_NAMES: dict[str, Callable[..., Feedback]] = {"check": check, "hint": hint, "solution": solution}
+
+
+@dataclass
+class Guide:
+    """Answers for the notebook that ``shell`` runs; ``home`` is that of the service it talks to."""
+
+    shell: Any
+    home: Home
+    _clients: dict[tuple[str, str], MLClient] = field(default_factory=dict, repr=False)
+    # Hints shown while no service could record them.
+    _unrecorded: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def check(self, name: str) -> Checked:
+        lab, task = self._task(name, "check")
+        return self._checked(lab, task)
+
+    def hint(self, name: str) -> Feedback:
+        lab, task = self._task(name, "hint")
+        so_far = max(self._progress(lab, task).hints, self._unrecorded.get(f"{lab.id}/{task.id}", 0))
+        level = min(so_far + 1, len(task.hints))
+        notes: tuple[str, ...] = ()
+        if level:
+            self._unrecorded[f"{lab.id}/{task.id}"] = level
+            notes = self._record(lab, EventKind.HINTED, task, level=level)
+        text = task.hints[level - 1] if level else ""
+        return of_hint(Hint(level, len(task.hints), text), task, notes=notes)
+
+    def solution(self, name: str) -> Feedback:
+        lab, task = self._task(name, "solution")
+        # It reads notebooks with nbformat, which takes longer to import than all of this.
+        found: str = importlib.import_module("academy.labs.source").solution_of(self.home, lab, task.id)
+        notes = self._record(lab, EventKind.SOLUTION_SHOWN, task) if found else ()
+        return of_solution(found, task, notes=notes)
+
+    def answer(self, lab_id: str, names: tuple[str, ...]) -> Feedback:
+        lab = named_lab(self.home, lab_id)
+        own = current_lab(self.home, self.shell.user_ns)
+        lab = own if own.id == lab.id else lab
+        tasks = [lab.manifest.task(name) for name in names] if names else list(lab.manifest.tasks)
+        found = [self._checked(lab, task) for task in tasks]
+        results = [stable(one.result) for one in found]
+        text = "\n".join(one.text for one in found)
+        return Feedback({"text/plain": text, CHECKS_MIME: {"lab": lab.id, "results": results}})
+
+    def shown(self, act: Callable[[Guide], _Shown]) -> _Shown:
+        """Do something, show it below the cell, and return it so that it is not shown a second time there."""
+        try:
+            feedback = act(self)
+        except AcademyError as error:
+            raise UsageError(error.message) from error  # IPython shows it without a traceback
+        if self.shell is None:
+            return feedback
+        self.shell.display_pub.publish(data=feedback.data, metadata={})
+        count = self.shell.execution_count
+        return replace(feedback, shown=lambda: self.shell.execution_count == count)
+
+    def note_kernel(self) -> None:
+        """Say in the home that this kernel has a lab open, if it has."""
+        try:
+            lab = current_lab(self.home, self.shell.user_ns)
+        except AcademyError:
+            return  # an ordinary notebook
+        # Loaded when this process is a kernel; a terminal's IPython has nobody to reach it.
+        application = sys.modules.get("ipykernel.kernelapp")
+        if application is not None and application.IPKernelApp.initialized():
+            file = Path(application.IPKernelApp.instance().abs_connection_file)
+            live_kernels.note(self.home, lab, file)
+
+    def forget_kernel(self) -> None:
+        live_kernels.forget(self.home)
+
+    def _task(self, name: str, call: str) -> tuple[Lab, Task]:
+        lab_id, slash, task = name.rpartition("/")
+        lab = named_lab(self.home, lab_id) if slash else current_lab(self.home, self.shell.user_ns, call=call)
+        if not task:
+            known = choices(one.id for one in lab.manifest.tasks)
+            raise NotFound(texts()("notebook.no-task", call=f'{call}("…")', tasks=known))
+        return lab, lab.manifest.task(task)
+
+    def _checked(self, lab: Lab, task: Task) -> Checked:
+        facts = Facts(OwnValues(self.shell.user_ns), lab.folder, self._client)
+        result = run_check(load_checks(lab.checks_file), task, facts, hint=f'hint("{task.id}")')
+        notes = self._record_check(lab, task, result)
+        so_far = TaskProgress(task) if result.passed else self._progress(lab, task)
+        return of_check(result, so_far, notes=notes)
+
+    def _record_check(self, lab: Lab, task: Task, result: CheckResult) -> tuple[str, ...]:
+        found = {name: getattr(result, name) for name in ("passed", "points", "max_points")}
+        shortened = {name: getattr(result, name)[:_MESSAGE] for name in ("message", "error")}
+        return self._record(lab, EventKind.CHECKED, task, **found, **shortened)
+
+    def _record(self, lab: Lab, kind: EventKind, task: Task, **data: Any) -> tuple[str, ...]:
+        """Record an event; return what to say when that could not be done, which is no reason to fail."""
+        now = status(self.home)
+        try:
+            if now.state != "running" or now.info is None:
+                return (texts()("notebook.not-recorded"),)
+            Events(now.info).append(lab.id, kind, task.id, **data)
+        except ServiceUnavailable:
+            return (texts()("notebook.not-recorded"),)
+        except (AcademyError, OSError) as error:
+            return (texts()("notebook.not-recorded-because", reason=error),)
+        return ()
+
+    def _progress(self, lab: Lab, task: Task) -> TaskProgress:
+        now = status(self.home)
+        try:
+            events = Events(now.info).read(lab.id) if now.state == "running" and now.info else []
+        except (AcademyError, OSError):
+            events = []  # what cannot be recorded says so; this only chooses the words
+        found: Progress = progress(lab.manifest, events)
+        return found.task(task.id)
+
+    def _client(self) -> MLClient:
+        """Return a client of the service and workspace that this process is pointed at; kept for the next."""
+        now = status(self.home)
+        if now.state != "running" or now.info is None:
+            raise ServiceUnavailable(texts()("notebook.no-service", home=self.home.root))
+        scope = _scope(os.environ)
+        if not all(scope) or not os.environ.get("IDENTITY_ENDPOINT", "").startswith(now.info.address):
+            return connect(self.home.root)
+        key = (now.info.address, "/".join(scope))
+        if key not in self._clients:
+            self._clients[key] = import_sdk().MLClient(MachineCredential.of_environment(), *scope)
+        return self._clients[key]
+
+
+def _scope(variables: Mapping[str, str]) -> tuple[str, str, str]:
+    names = ("SUBSCRIPTION", "RESOURCEGROUP", "WORKSPACE_NAME")
+    subscription, group, workspace = (variables.get(f"AZUREML_ARM_{name}", "") for name in names)
+    return subscription, group, workspace

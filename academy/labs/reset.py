@@ -1,0 +1,138 @@
+"""Restoring a learner's copy, or one step of it. The old copy is kept aside, what it made is torn down."""
+
+from __future__ import annotations
+
+import copy as copying
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from academy.errors import InvalidField, NotFound, choices
+from academy.labs import ipynb
+from academy.labs.collection import Lab
+from academy.labs.own_copy import files_in
+from academy.labs.teardown import parameters_in, tear_down
+from academy.service.process import ServiceInfo
+
+
+@dataclass(frozen=True)
+class ResetReport:
+    """``kept`` is where the old copy lies, ``removed`` says what was done to what it had made.
+
+    ``restored`` are the files of a step that are as they were at first again.
+    """
+
+    kept: Path
+    removed: tuple[str, ...]
+    restored: tuple[str, ...] = ()
+
+
+def reset_lab(info: ServiceInfo, copy: Lab, write_copy: Callable[[], None]) -> ResetReport:
+    """Tear down what the lab made, move the copy aside, and have a fresh one written."""
+    removed = tear_down(info, copy.manifest.resources, parameters_in(copy.notebook))
+    kept = _aside(copy.folder)
+    copy.folder.rename(kept)
+    try:
+        write_copy()
+    except BaseException:
+        if not copy.folder.exists():
+            kept.rename(copy.folder)  # better the old copy than none
+        raise
+    return ResetReport(kept, removed)
+
+
+def reset_step(info: ServiceInfo, copy: Lab, step: str, write_edition: Callable[[Path], Lab]) -> ResetReport:
+    """Tear down what the step made, and put its cells and files back as they were at first.
+
+    A file belongs to the step when a cell of the step names it. What the learner added elsewhere stays.
+
+    Raises
+    ------
+    NotFound
+        The lab has no such step; the message names those it has.
+    InvalidField
+        The notebook cannot be read any more, so that only the whole lab can be restored.
+    """
+    with tempfile.TemporaryDirectory(dir=copy.folder.parent, prefix=".reset.") as place:
+        fresh = write_edition(Path(place) / copy.id)
+        original = ipynb.read(fresh.notebook)
+        steps = [name for name in dict.fromkeys(map(step_of, original.cells)) if name]
+        if step not in steps:
+            raise NotFound(f"The lab {copy.id} has no step {step!r}. Steps: {choices(steps)}.")
+        try:
+            found = ipynb.read(copy.notebook)
+        except InvalidField as error:
+            raise InvalidField(
+                f"{error.message} Restore the whole lab: 'academy lab reset {copy.id}'."
+            ) from None
+        made = [resource for resource in copy.manifest.resources if resource.step == step]
+        removed = tear_down(info, made, parameters_in(copy.notebook))
+        kept = _aside(copy.folder)
+        shutil.copytree(copy.folder, kept, symlinks=True)
+        ipynb.write(restored(found, original, step), copy.notebook)
+        files = tuple(_restored_files(original, step, fresh.folder, copy.folder))
+    return ResetReport(kept, removed, files)
+
+
+def restored(own: NotebookNode, original: NotebookNode, step: str) -> NotebookNode:
+    """Return the learner's notebook with the cells of one step as they were at first, each in its place.
+
+    What the learner added to the step goes; it is known by the step in its metadata, as a pasted cell has.
+    """
+    wanted = {cell.id: cell for cell in original.cells if step_of(cell) == step}
+    cells: list[NotebookNode] = []
+    missing = dict(wanted)
+    for cell in own.cells:
+        if cell.id in wanted:
+            if cell.id in missing:
+                cells.append(copying.deepcopy(missing.pop(cell.id)))
+        elif step_of(cell) != step:
+            cells.append(cell)
+    order = [cell.id for cell in original.cells]
+    for cell_id, cell in missing.items():
+        cells.insert(_place(cells, order[: order.index(cell_id)]), copying.deepcopy(cell))
+    made = copying.deepcopy(own)
+    made["cells"] = cells
+    return made
+
+
+def step_of(cell: NotebookNode) -> str:
+    """Return the step that the cell is of, or nothing."""
+    own = cell.metadata.get("academy")
+    found = own.get("step") if isinstance(own, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def _place(cells: Sequence[NotebookNode], before: Sequence[str]) -> int:
+    """Return the index behind the nearest cell that comes before in the original."""
+    at = {cell.id: index for index, cell in enumerate(cells)}
+    return next((at[cell_id] + 1 for cell_id in reversed(before) if cell_id in at), 0)
+
+
+def _restored_files(original: NotebookNode, step: str, fresh: Path, own: Path) -> Iterator[str]:
+    source = "\n".join(cell.source for cell in original.cells if step_of(cell) == step)
+    for name in files_in(fresh):
+        if name.suffix == ".ipynb" or not re.search(rf"(?<![\w.-]){re.escape(name.name)}(?![\w-])", source):
+            continue
+        target = own / name
+        if target.is_file() and target.read_bytes() == (fresh / name).read_bytes():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # a link that the learner put there is replaced, not written through
+        shutil.copy2(fresh / name, target)
+        yield str(name)
+
+
+def _aside(folder: Path) -> Path:
+    """Return a name beside the folder for its old content that nothing has yet."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    name, number = folder.with_name(f"{folder.name}.kept-{stamp}"), 2
+    while name.exists():
+        name, number = folder.with_name(f"{folder.name}.kept-{stamp}-{number}"), number + 1
+    return name
