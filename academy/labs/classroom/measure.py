@@ -1,0 +1,308 @@
+"""Measures on this machine what one learner starts: a service, a kernel, JupyterLab, a job.
+
+Each is really started, in a temporary home, and ended again. Nothing is estimated here; ``room`` counts
+up from it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from jupyter_client import KernelManager
+
+from academy.errors import ServiceUnavailable
+from academy.labs.classroom.memory import Memory, of_processes, processor_s, tree
+from academy.labs.collection import Collection
+from academy.paths import Home, environment_cache, read_json
+from academy.service.process import down, up
+
+# What a lab's notebook does before its first step: connect, and look at a table.
+_NOTEBOOK = """
+%load_ext academy
+import mlflow
+import pandas as pd
+from azure.ai.ml import MLClient, command
+from azure.identity import DefaultAzureCredential
+ml_client = MLClient(
+    DefaultAzureCredential(),
+    subscription_id="00000000-0000-0000-0000-000000000001",
+    resource_group_name="academy",
+    workspace_name="academy",
+)
+workspace = ml_client.workspaces.get(ml_client.workspace_name)
+mlflow.set_tracking_uri(workspace.mlflow_tracking_uri)
+"""
+# A job that imports what training scripts do, says that it stands, and waits to be measured.
+_TRAINING = """
+import pathlib, time
+import mlflow, pandas
+from sklearn.linear_model import LogisticRegression
+LogisticRegression().fit([[0.0], [1.0]], [0, 1])
+pathlib.Path(MARK).write_text("stands")
+while pathlib.Path(MARK).exists():
+    time.sleep(0.05)
+"""
+_SUBMIT = """
+job = ml_client.jobs.create_or_update(
+    command(code=CODE, command="python train.py", environment=ENVIRONMENT, experiment_name="room")
+)
+print(job.name)
+"""
+_OWN_ENVIRONMENT = "azureml://registries/azureml/environments/academy/labels/latest"
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One thing that a learner has running: its memory, and the processor time that its start took.
+
+    ``not_measured`` says why there is neither.
+    """
+
+    name: str
+    memory: Memory = field(default_factory=Memory)
+    processor_s: float = 0.0
+    not_measured: str = ""
+
+    @classmethod
+    def of(cls, name: str, pids: Sequence[int]) -> Measured:
+        return cls(name, of_processes(pids), processor_s(pids))
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One thing on disk; ``shared`` is there once for all learners."""
+
+    name: str
+    mb: float
+    shared: bool
+    where: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is to share out."""
+
+    processors: int
+    memory_mb: float
+    memory_free_mb: float
+    disk_free_mb: float
+    disk: str
+
+    @classmethod
+    def this(cls, folder: Path) -> Machine:
+        """Look at this machine; the disk is the one that ``folder`` lies on."""
+        memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(folder))
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return cls(cores, memory.total / 2**20, memory.available / 2**20, disk.free / 2**20, str(folder))
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that was measured, and how long that took."""
+
+    machine: Machine
+    running: tuple[Measured, ...]
+    disks: tuple[Disk, ...]
+    seconds: float
+
+    @property
+    def memory(self) -> Memory:
+        return sum((one.memory for one in self.running), Memory())
+
+    @property
+    def processor_s(self) -> float:
+        """Processor time that a learner's start takes: service, kernel, one job, JupyterLab."""
+        return sum(one.processor_s for one in self.running)
+
+    def disk_mb(self, *, shared: bool) -> float:
+        return sum(disk.mb for disk in self.disks if disk.shared is shared)
+
+
+def measure(collection: Collection, say: Callable[[str], None]) -> Measurement:
+    """Start what one learner starts, measure it, end it.
+
+    Raises
+    ------
+    ServiceUnavailable
+        The service or the kernel does not start here; without them there is nothing to measure.
+    """
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="academy-room-") as name:
+        root = Path(name)
+        machine = Machine.this(root)
+        running = list(_running(root, say))
+        home_mb = size_mb(root / "home")
+    say("Measuring the disk …")
+    labs = collection.labs()
+    copies_mb = sum(size_mb(lab.folder) + lab.notebook.stat().st_size / 2**20 for lab in labs)
+    own = (
+        Disk("home after one job", home_mb, False, "ACADEMY_HOME of each"),
+        Disk(f"copies of the labs ({len(labs)})", copies_mb, False, "ACADEMY_WORK of each"),
+    )
+    return Measurement(machine, tuple(running), (*_shared_disks(), *own), time.monotonic() - began)
+
+
+def size_mb(folder: Path) -> float:
+    """Return what a folder takes on disk; hard links count once, links not at all."""
+    seen: set[tuple[int, int]] = set()
+    total = 0
+    for at, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                status = os.lstat(os.path.join(at, name))
+                if (status.st_dev, status.st_ino) not in seen:
+                    seen.add((status.st_dev, status.st_ino))
+                    total += status.st_blocks * 512
+    return total / 2**20
+
+
+def _running(root: Path, say: Callable[[str], None]) -> Iterator[Measured]:
+    home = Home(root / "home")
+    environment = {**os.environ, "ACADEMY_HOME": str(home.root), "JUPYTER_RUNTIME_DIR": str(root / "runtime")}
+    try:
+        say("Starting a service …")
+        info = up(home)
+        yield Measured.of("service", tree(info.pid))
+        say("Starting a kernel with the SDK …")
+        with _kernel(environment, root) as kernel:
+            kernel.run(_NOTEBOOK)
+            yield Measured.of("kernel with azure.ai.ml, mlflow, pandas", kernel.processes())
+            say("Running a job …")
+            yield _job(kernel, root)
+        say("Starting JupyterLab …")
+        yield _jupyterlab(environment, root)
+    finally:
+        down(home)
+
+
+class _Kernel:
+    """A running kernel, and what it prints."""
+
+    def __init__(self, manager: KernelManager) -> None:
+        self._manager = manager
+        self._client = manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=_PATIENCE_S)
+
+    def run(self, code: str) -> str:
+        printed: list[str] = []
+
+        def keep(message: Mapping[str, object]) -> None:
+            content = message["content"]
+            if isinstance(content, Mapping) and "text" in content:
+                printed.append(str(content["text"]))
+
+        reply = self._client.execute_interactive(code, timeout=_PATIENCE_S, output_hook=keep)
+        content = reply["content"]
+        if content["status"] != "ok":
+            raise ServiceUnavailable(f"The kernel does not work: {content['ename']}: {content['evalue']}")
+        return "".join(printed)
+
+    def processes(self) -> list[int]:
+        return tree(self._manager.provisioner.pid)
+
+    def close(self) -> None:
+        self._client.stop_channels()
+
+
+@contextlib.contextmanager
+def _kernel(environment: dict[str, str], root: Path) -> Iterator[_Kernel]:
+    manager = KernelManager(kernel_name="python3", connection_file=str(root / "kernel.json"))
+    manager.start_kernel(env=environment, cwd=str(root), stderr=subprocess.DEVNULL)
+    try:
+        kernel = _Kernel(manager)
+        try:
+            yield kernel
+        finally:
+            kernel.close()
+    except (RuntimeError, TimeoutError) as error:
+        raise ServiceUnavailable(f"The kernel does not start: {error}") from error
+    finally:
+        manager.shutdown_kernel(now=True)
+
+
+def _job(kernel: _Kernel, root: Path) -> Measured:
+    """Submit a job from the notebook, and measure it while it waits."""
+    name, mark, code = "a job that trains", root / "mark", root / "code"
+    code.mkdir()
+    (code / "train.py").write_text(f"MARK = {str(mark)!r}\n{_TRAINING}")
+    before = set(psutil.pids())
+    try:
+        kernel.run(f"CODE, ENVIRONMENT = {str(code)!r}, {_OWN_ENVIRONMENT!r}\n{_SUBMIT}")
+        if not _until(mark.exists):
+            return Measured(name, not_measured=f"it did not stand after {_PATIENCE_S:.0f} s")
+        started = [pid for pid in set(psutil.pids()) - before if _is_of(pid, root)]
+        return Measured.of(name, started)
+    except ServiceUnavailable as error:
+        return Measured(name, not_measured=error.message)
+    finally:
+        mark.unlink(missing_ok=True)
+
+
+def _is_of(pid: int, root: Path) -> bool:
+    """Tell whether a process is of the job: it runs in the measured home, or names it."""
+    try:
+        process = psutil.Process(pid)
+        return str(root) in " ".join([process.cwd(), *process.cmdline()])
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
+def _jupyterlab(environment: dict[str, str], root: Path) -> Measured:
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0"]
+    command += ["--ServerApp.allow_root=True", f"--ServerApp.root_dir={root}"]
+    with (root / "jupyterlab.log").open("wb") as log:
+        server = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=root
+        )
+    try:
+        record = root / "runtime" / f"jpserver-{server.pid}.json"
+        if not _until(lambda: _answers(record) or server.poll() is not None) or server.poll() is not None:
+            return Measured("JupyterLab", not_measured="it does not start here")
+        return Measured.of("JupyterLab", tree(server.pid))
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _answers(record: Path) -> bool:
+    found = read_json(record)
+    if not found:
+        return False
+    try:
+        with urllib.request.urlopen(f"{found['url']}lab?token={found['token']}", timeout=10) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _until(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _PATIENCE_S
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _shared_disks() -> Iterator[Disk]:
+    python, cache = Path(sys.prefix), environment_cache()
+    yield Disk("Python with Academy", size_mb(python), True, str(python))
+    built = len(list(cache.glob("*/ready.json")))
+    yield Disk(f"environments of the labs ({built} built)", size_mb(cache), True, str(cache))
