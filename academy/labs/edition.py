@@ -208,8 +208,15 @@ def _keep_attachments(cell: NotebookNode, source: str) -> None:
 
 
 def own(cell: NotebookNode) -> NotebookNode:
-    """Return what Academy has noted of a cell: its step, task or check."""
-    return cell.metadata.get("academy", NotebookNode())
+    """Return what Academy has noted of a cell (its step, task or check) or notebook (its lab)."""
+    found = cell.metadata.get("academy")
+    return found if isinstance(found, NotebookNode) else NotebookNode()
+
+
+def tags(cell: NotebookNode) -> tuple[str, ...]:
+    """Return a cell's tags."""
+    found = cell.metadata.get("tags")
+    return tuple(str(tag) for tag in found) if isinstance(found, list) else ()
 
 
 def _task(cell: NotebookNode) -> str:

@@ -59,8 +59,9 @@ def _in_task(task: Task, is_solved: bool, is_tested: bool, is_checked: bool) -> 
         yield f"the task {task.id} has no cell with metadata.academy.check, so nobody could check it."
     if task.hidden_points and not is_tested:
         yield (
-            f"the task {task.id} has {task.hidden_points:g} points for hidden tests, and the notebook has none between "
-            "markers. Put '### BEGIN HIDDEN TESTS' and '### END HIDDEN TESTS' around them, in its check cell."
+            f"the task {task.id} has {task.hidden_points:g} points for hidden tests, but the notebook has "
+            "none between markers. Put '### BEGIN HIDDEN TESTS' and '### END HIDDEN TESTS' around them, in "
+            "its check cell."
         )
     if is_tested and not task.hidden_points:
         yield f"the task {task.id} has hidden tests that earn nothing. Give it hidden_points in lab.yml."

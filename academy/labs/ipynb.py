@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from nbformat.reader import NotJSONError, reads
 
-from academy.errors import InvalidField, NotFound
+from academy.errors import InvalidField, NotFound, choices
 from academy.paths import write_atomic
 
 CELL_TYPES = ("code", "markdown", "raw")
@@ -43,18 +41,29 @@ def read(path: Path) -> NotebookNode:
 def parse(text: str, where: str) -> NotebookNode:
     """Return the notebook that a text is; cells whose id is missing get one that follows from their text."""
     try:
-        found: Any = reads(text)
-    except NotJSONError:
-        raise InvalidField(f"{where} is not a notebook: {_json_error(text)}") from None
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InvalidField(f"{where} is not a notebook: {error or type(error).__name__}.") from None
-    if not isinstance(found, Mapping):
-        raise InvalidField(f"{where} is not a notebook: it holds {type(found).__name__}, not an object.")
+        found: Any = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InvalidField(f"{where} is not a notebook: {_json_error(text, error)}") from None
+    if not isinstance(found, dict):
+        raise InvalidField(f"{where} is not a notebook: it holds a {type(found).__name__}, not an object.")
+    if "\\ud" in text.lower():  # halves of characters, which no file can hold
+        found = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
     major = found.get("nbformat")
-    if not isinstance(major, int) or not 1 <= major <= 4:
-        raise InvalidField(f"{where} says nbformat {major!r}; known are 1 to 4. Save it with JupyterLab.")
-    if major < 4:
-        found = _upgraded(found, where)
+    if not isinstance(major, int) or major not in nbformat.versions:
+        known = choices(nbformat.versions)
+        raise InvalidField(
+            f"{where} is not a notebook that can be read: its nbformat is {major!r}, not {known}."
+        )
+    if major == 4:
+        _fill(found, where)
+    try:
+        found = nbformat.versions[major].to_notebook_json(found)
+        found = nbformat.convert(found, 4)
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InvalidField(
+            f"{where} is a damaged notebook of nbformat {major}: {type(error).__name__}: {error}. "
+            "Open it in JupyterLab and save it."
+        ) from None
     return _completed(found, where)
 
 
@@ -77,51 +86,44 @@ def place(cell: NotebookNode, index: int) -> str:
     return f"cell {cell.get('id', '?')} (number {index + 1})"
 
 
-def _json_error(text: str) -> str:
+def _json_error(text: str, error: Exception) -> str:
     if not text.strip():
         return "the file is empty."
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
+    if isinstance(error, json.JSONDecodeError):
         return (
             f"its JSON breaks off or is damaged at line {error.lineno}, column {error.colno} ({error.msg})."
         )
-    return "it has none of a notebook's fields."
+    return f"{type(error).__name__}: {error}."
 
 
-def _upgraded(found: NotebookNode, where: str) -> NotebookNode:
-    try:
-        return nbformat.convert(found, 4)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise InvalidField(
-            f"{where} is of nbformat {found.get('nbformat')}, and cannot be brought to 4: "
-            f"{type(error).__name__}: {error}. Open it in JupyterLab and save it."
-        ) from None
+def _fill(found: dict[str, Any], where: str) -> None:
+    """Give a notebook of nbformat 4 and its cells the metadata that they lack, and refuse what is no cell."""
+    cells = found.get("cells")
+    if not isinstance(cells, list):
+        raise InvalidField(f"{where} is not a notebook: it has no list of cells.")
+    for part in (found, *cells):
+        if not isinstance(part, dict):
+            raise InvalidField(f"{where}: {json.dumps(part)[:40]} stands where a cell should be.")
+        if not isinstance(part.get("metadata"), dict):
+            part["metadata"] = {}
 
 
 def _completed(found: NotebookNode, where: str) -> NotebookNode:
     """Check what the rest relies on, and fill in what nbformat 4.5 asks of each cell."""
-    cells = found.get("cells")
-    if not isinstance(cells, list):
-        raise InvalidField(f"{where} is not a notebook: it has no list of cells.")
-    for index, cell in enumerate(cells):
-        if not isinstance(cell, dict) or not isinstance(cell.get("source"), str):
+    for index, cell in enumerate(found.cells):
+        if not isinstance(cell.get("source"), str):
             raise InvalidField(f"{where}: cell number {index + 1} has no text as its source.")
         if cell.get("cell_type") not in CELL_TYPES:
             raise InvalidField(
                 f"{where}: cell number {index + 1} is of the type {cell.get('cell_type')!r}, "
                 f"not one of {', '.join(CELL_TYPES)}."
             )
-        if not isinstance(cell.get("metadata"), Mapping):
-            cell["metadata"] = NotebookNode()
         if not isinstance(cell.get("id"), str):
             cell["id"] = _new_id(cell, index)
         if cell["cell_type"] == "code":
             cell.setdefault("outputs", [])
             cell.setdefault("execution_count", None)
-    if not isinstance(found.get("metadata"), Mapping):
-        found["metadata"] = NotebookNode()
-    found["nbformat"], found["nbformat_minor"] = 4, max(5, found.get("nbformat_minor") or 0)
+    found["nbformat"], found["nbformat_minor"] = 4, 5
     return found
 
 

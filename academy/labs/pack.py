@@ -28,7 +28,7 @@ HIDDEN = "hidden.json"
 
 @dataclass(frozen=True)
 class Pack:
-    """A lab's pack: ``lab`` is the source, solved, ``release`` what learners got, ``hidden`` the tests by task."""
+    """A pack: ``lab`` is the solved source, ``release`` what learners got, ``hidden`` the tests by task."""
 
     lab: Lab
     release: Lab

@@ -66,7 +66,7 @@ def release(labs: Sequence[Lab], to: Path, *, pack: Path | None = None) -> list[
 
 @contextlib.contextmanager
 def workshop(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder inside ``folder`` that is gone afterwards; after an error ``folder`` is as before."""
+    """Yield a hidden folder inside ``folder`` that is gone afterwards; an error leaves no trace."""
     made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(dir=folder, prefix=".release."))
@@ -128,8 +128,8 @@ def _released(lab_id: str, to: Path, packs: Path | None) -> Released:
 def _refuse_places(labs: Sequence[Lab], to: Path, packs: Path | None) -> None:
     if packs and (packs.is_relative_to(to) or to.is_relative_to(packs)):
         raise UserError(
-            f"The pack {packs} and the release {to} lie in each other, and learners would get the solutions. "
-            "Give --pack a folder elsewhere."
+            f"The pack {packs} and the release {to} lie one inside the other, and learners would get the "
+            "solutions. Give --pack a folder elsewhere."
         )
     for folder in (to, packs) if packs else (to,):
         for lab in labs:

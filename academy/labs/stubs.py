@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from nbformat import NotebookNode
 
 from academy.labs.markers import Kind, Region, replaced
@@ -31,6 +33,9 @@ _COMMENTS = {
 }
 
 
+_RAISED = re.compile(r'raise NotImplementedError\("Your code.* is missing here\."\)')
+
+
 def stripped(text: str, where: str, ending: str, task: str = "") -> str:
     """Return a text without hidden tests, and with a line to begin at for each solution.
 
@@ -46,6 +51,13 @@ def stripped(text: str, where: str, ending: str, task: str = "") -> str:
         return [] if region.kind is Kind.HIDDEN_TESTS else _stub(region.indent, ending, task)
 
     return replaced(text, where, put)
+
+
+def without_stubs(text: str) -> str:
+    """Return a text of a learner's edition without the lines that stand for solutions."""
+    comments = {STUB_COMMENT, STUB_TEXT, *_COMMENTS.values()}
+    lines = [line for line in text.splitlines() if line.strip() not in comments]
+    return "\n".join(line for line in lines if not _RAISED.fullmatch(line.strip()))
 
 
 def ending_of(cell: NotebookNode) -> str:
