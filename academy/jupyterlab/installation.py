@@ -79,7 +79,7 @@ _SERVER_CONFIG = {"ServerApp": {"jpserver_extensions": {MODULE: True}}}
 
 
 def _package() -> dict[str, object]:
-    return {**read_json(SOURCE / _PACKAGE), "version": __version__}
+    return {**(read_json(SOURCE / _PACKAGE) or {}), "version": __version__}
 
 
 def _files(folder: Path) -> set[Path]:

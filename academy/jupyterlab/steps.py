@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from academy.labs import ipynb
+from academy.labs.reset import step_of
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ def steps_of(notebook: Path) -> tuple[Step, ...]:
     for cell in ipynb.read(notebook).cells:
         if cell.cell_type == "markdown":
             heading = _heading(cell.source) or heading
-        step = (cell.metadata.get("academy") or {}).get("step")
+        step = step_of(cell)
         if step and step not in found:
             found[step] = Step(step, heading or step)
     return tuple(found.values())

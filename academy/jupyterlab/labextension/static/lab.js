@@ -4,7 +4,7 @@ import { element, withCode } from './dom.js';
 import { bar, prerequisites, score } from './list.js';
 
 export function labView(lab, texts, actions) {
-  const started = lab.state !== 'not_started';
+  const started = Boolean(lab.folder); // there is a copy of one's own
   return [
     element('nav', { 'aria-label': texts.say('back') }, button(texts.say('back'), 'back', actions.list)),
     element('h1', { tabindex: '-1', 'data-key': 'heading' }, lab.title),
@@ -28,7 +28,7 @@ function facts(lab, texts) {
 }
 
 function azure({ azure: { minutes, usd, as_of: asOf } }, texts) {
-  return { minutes: texts.number(minutes), usd: texts.number(usd, 2), as_of: asOf };
+  return { count: minutes, minutes: texts.number(minutes), usd: texts.number(usd, 2), as_of: asOf };
 }
 
 function button(text, key, onclick, attributes = {}) {

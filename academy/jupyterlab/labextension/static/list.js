@@ -30,8 +30,13 @@ export function bar(item) {
 
 const COLUMNS = ['lab', 'level', 'minutes', 'cell', 'prerequisites', 'state', 'score', 'more'];
 
+// Left out where the page is narrow.
+const ASIDE = new Set(['level', 'minutes', 'cell', 'prerequisites']);
+
 function table(labs, texts, actions) {
-  const heads = COLUMNS.map(name => element('th', { scope: 'col' }, texts.say(`column-${name}`)));
+  const heads = COLUMNS.map(name =>
+    element('th', { scope: 'col', class: ASIDE.has(name) && 'academy-aside' }, texts.say(`column-${name}`))
+  );
   // A table may be wider than its tab: then it scrolls by itself, and by the arrow keys.
   return element(
     'div',
@@ -65,11 +70,11 @@ function row(lab, texts, actions) {
     'tr',
     { 'data-lab': lab.id },
     element('th', { scope: 'row' }, title, element('span', { class: 'academy-id' }, lab.id)),
-    element('td', { class: 'academy-number' }, String(lab.level)),
-    element('td', { class: 'academy-number' }, String(lab.minutes)),
-    element('td', {}, texts.say(`cell-${lab.cell}`)),
-    element('td', {}, prerequisites(lab, texts)),
-    element('td', {}, texts.say(`state-${lab.state}`)),
+    element('td', { class: 'academy-aside' }, String(lab.level)),
+    element('td', { class: 'academy-aside' }, String(lab.minutes)),
+    element('td', { class: 'academy-aside' }, texts.say(`cell-${lab.cell}`)),
+    element('td', { class: 'academy-aside' }, prerequisites(lab, texts)),
+    element('td', { class: 'academy-state' }, texts.say(`state-${lab.state}`)),
     element('td', {}, element('span', { class: 'academy-score' }, score(lab, texts)), bar(lab)),
     element('td', {}, details)
   );

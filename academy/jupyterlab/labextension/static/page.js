@@ -48,6 +48,9 @@ export class LabsPage {
       if (asked === this.lab) {
         const view = asked === null ? listView : labView;
         redraw(this._view, ...view(found, this._texts, this._actions(found)));
+        if (found.unknown) {
+          this._fail(found.unknown);
+        }
       }
     } catch (error) {
       this._fail(error.message);
@@ -141,8 +144,8 @@ export class LabsPage {
     if (!task.solution && !(await this._confirm('solution', { title: task.title }))) {
       return '';
     }
-    await this._server.act(lab.id, 'solution', { task: task.id });
-    return this._texts.say('solution-given', { title: task.title });
+    const { text } = await this._server.act(lab.id, 'solution', { task: task.id });
+    return this._texts.say(text ? 'solution-given' : 'solution-none', { title: task.title });
   }
 
   async _reset(lab, step) {

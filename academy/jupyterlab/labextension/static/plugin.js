@@ -9,6 +9,7 @@ import { Texts } from './texts.js';
 const OPEN_PAGE = 'academy:labs';
 const FOLLOW_ADDRESS = 'academy:labs-of-address';
 const PAGE_ID = 'academy-labs';
+const ROOM_FOR_TWO_PX = 1000;
 
 // The lab's id in /lab?academy=00-run-quickstart, or nothing for the list.
 const ADDRESS = /[?&]academy=([a-z0-9-]*)/;
@@ -96,8 +97,11 @@ class PagePlace {
     if (!this._tab || this._tab.isDisposed) {
       this._make();
     }
-    if (!this._tab.isAttached) {
-      app.shell.add(this._tab, 'main', beside ? { mode: 'split-right', ref: beside } : {});
+    // Beside the notebook where there is room for both; a tab that hides behind it moves there.
+    if (beside && !this._tab.isVisible && window.innerWidth >= ROOM_FOR_TWO_PX) {
+      app.shell.add(this._tab, 'main', { mode: 'split-right', ref: beside });
+    } else if (!this._tab.isAttached) {
+      app.shell.add(this._tab, 'main');
     }
     app.shell.activateById(this._tab.id);
     return this.page.show(lab ?? null);
