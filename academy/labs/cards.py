@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.errors import AcademyError
+from academy.errors import AcademyError, NotFound, choices
 from academy.labs.collection import Collection, Lab
 from academy.labs.events import kept_events
 from academy.labs.own_copy import copy_of, exists
@@ -48,6 +48,24 @@ def known_labs(home: Home, collection: Collection) -> list[Lab]:
     known = {lab.id for lab in labs}
     own = Collection(home.work).labs() if home.work.is_dir() else []
     return labs + [lab for lab in own if lab.id not in known]
+
+
+def find_lab(home: Home, collection: Collection, name: str) -> Lab:
+    """Return one of the known labs, by its id or its number alone.
+
+    Raises
+    ------
+    NotFound
+        There is none; the message names those there are.
+    """
+    known = known_labs(home, collection)
+    for lab in known:
+        if name in (lab.id, lab.id.partition("-")[0]):
+            return lab
+    raise NotFound(
+        f"There is no lab {name!r} in {collection.root} or {home.work}. "
+        f"Labs: {choices(lab.id for lab in known)}."
+    )
 
 
 def card_of(home: Home, lab: Lab, events: Sequence[Event]) -> Card:

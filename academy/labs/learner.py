@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from academy.errors import Conflict, NotFound, choices
+from academy.errors import Conflict, NotFound
 from academy.labs import cards as card_index
 from academy.labs import own_copy
 from academy.labs.collection import Collection, Lab
@@ -41,14 +41,7 @@ class Learner:
 
     def lab(self, lab_id: str) -> Lab:
         """Return a lab of the collection, or one that only the learner has a copy of."""
-        known = card_index.known_labs(self.home, self.collection)
-        for lab in known:
-            if lab_id in (lab.id, lab.id.partition("-")[0]):
-                return lab
-        raise NotFound(
-            f"There is no lab {lab_id!r} in {self.collection.root} or {self.home.work}. "
-            f"Labs: {choices(lab.id for lab in known)}."
-        )
+        return card_index.find_lab(self.home, self.collection, lab_id)
 
     def copy(self, lab_id: str) -> Lab:
         """Return the learner's own copy.

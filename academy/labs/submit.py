@@ -82,7 +82,9 @@ def _chosen(copy: Lab) -> list[Path]:
     notebook = Path(copy.notebook.name)
     there = set(files_in(copy.folder))
     if notebook not in there:
-        raise UserError(f"{copy.notebook} is a link, and links are not followed. Put the notebook itself there.")
+        raise UserError(
+            f"{copy.notebook} is a link, and links are not followed. Put the notebook itself there."
+        )
     scripts = {name for name in there if name.parts[0] == "src"}
     return sorted({notebook} | scripts | set(changed_files(copy.folder)) | ({Path(MANIFEST)} & there))
 

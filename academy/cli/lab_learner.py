@@ -1,0 +1,223 @@
+"""``academy lab list | start | check | hint | solution | status | reset | submit``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from academy.cli import lab_text
+from academy.cli.options import confirm, yes
+from academy.cli.verb import Scope, ServiceCommand, said_when_slow
+from academy.labs.cards import card_of, cards, find_lab, known_labs
+from academy.labs.collection import Collection
+from academy.labs.events import kept_events
+from academy.labs.language import texts
+
+if TYPE_CHECKING:
+    from academy.labs.learner import Learner
+
+# A check that did not pass, for scripts and for `make`.
+NOT_PASSED = 1
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+the_lab = click.argument("lab")
+
+
+class LabCommand(ServiceCommand):
+    """A command about labs: it takes the collection that they come from."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(
+            click.Option(
+                ["--collection"],
+                type=click.Path(exists=True, file_okay=False, path_type=Path),
+                help="Where the labs are. Default: ACADEMY_LABS, or those that come with Academy.",
+            )
+        )
+
+
+@click.command("list", cls=LabCommand)
+@as_json
+@click.pass_obj
+def list_labs(scope: Scope, /, as_json: bool, collection: Path | None) -> None:
+    """Show the labs, and how far you are. Starts nothing."""
+    chosen = Collection.locate(collection)
+    found = cards(scope.home, chosen)
+    if as_json:
+        click.echo(json.dumps([lab_text.plain_card(card) for card in found.cards], indent=2))
+    elif not found.cards:
+        click.echo(texts()("cli.no-labs", folder=chosen.root))
+    else:
+        click.echo(lab_text.table(found.cards))
+        click.echo(texts()("cli.list-next"))
+    if found.unknown:
+        click.echo(texts()("cli.progress-unknown", reason=found.unknown), err=True)
+
+
+@click.command("start", cls=LabCommand)
+@the_lab
+@click.pass_obj
+def start(scope: Scope, /, lab: str, collection: Path | None) -> None:
+    """Make your own copy of LAB. One that you have already is never overwritten."""
+    say = texts()
+    learner = _learner(scope, collection)
+    found = learner.lab(lab)
+    before = card_of(scope.home, found, ()).copy
+    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+        notebook = learner.start(found.id)
+    if before:
+        click.echo(say("cli.started-before", notebook=notebook))
+    else:
+        click.echo(say("cli.started", title=found.manifest.title, notebook=notebook))
+    click.echo(say("cli.started-next", lab=found.id))
+
+
+@click.command("status", cls=LabCommand)
+@click.argument("lab", required=False)
+@as_json
+@click.pass_obj
+def status(scope: Scope, /, lab: str | None, as_json: bool, collection: Path | None) -> None:
+    """Show points, hints and time of LAB, or of every lab that you have started."""
+    chosen = Collection.locate(collection)
+    labs = [find_lab(scope.home, chosen, lab)] if lab else known_labs(scope.home, chosen)
+    events = kept_events(scope.home)
+    found = [card_of(scope.home, one, events) for one in labs]
+    if lab is None:
+        found = [card for card in found if card.copy or card.progress.started_at is not None]
+    if as_json:
+        plain = [lab_text.plain_card(card) for card in found]
+        click.echo(json.dumps(plain[0] if lab is not None else plain, indent=2))
+    elif found:
+        click.echo("\n\n".join(lab_text.status(card) for card in found))
+    else:
+        click.echo(texts()("cli.status-none"))
+
+
+@click.command("check", cls=LabCommand)
+@the_lab
+@click.argument("tasks", nargs=-1)
+@as_json
+@click.pass_obj
+def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, collection: Path | None) -> None:
+    """Check TASKs of LAB, or all; the exit status is 1 when one is not passed.
+
+    A notebook that is open is checked as it is now; else your saved copy is run from the top.
+    """
+    from academy.labs.asking import ask_kernel, run_copy
+    from academy.labs.live_kernels import live_kernels
+    from academy.service.process import up
+
+    say = texts()
+    copy = _learner(scope, collection).copy(lab)
+    names = [copy.manifest.task(name).id for name in tasks]
+    kernels = live_kernels(scope.home, copy.id, copy.folder)
+    if kernels:
+        with said_when_slow(say("cli.check-busy")):
+            found = ask_kernel(kernels[0], copy.id, names)
+        where = say("cli.check-in-notebook")
+    else:
+        with said_when_slow(say("cli.check-running")):
+            up(scope.home)
+            found = run_copy(scope.home, copy, names)
+        where = say("cli.check-in-fresh", notebook=copy.notebook)
+    if as_json:
+        click.echo(json.dumps(lab_text.plain_answers(copy.id, found, bool(kernels)), indent=2))
+    else:
+        click.echo(lab_text.answers(where, found))
+    if not all(result.passed for result in found.results):
+        raise click.exceptions.Exit(NOT_PASSED)
+
+
+@click.command("hint", cls=LabCommand)
+@the_lab
+@click.argument("task", required=False)
+@click.pass_obj
+def hint(scope: Scope, /, lab: str, task: str | None, collection: Path | None) -> None:
+    """Show the next hint of TASK, or of the first that is not passed. It is noted in your progress."""
+    say = texts()
+    learner = _learner(scope, collection)
+    found = learner.lab(lab)
+    if task is None:
+        still_open = learner.progress(found.id).open_tasks
+        if not still_open:
+            tasks = ", ".join(one.id for one in found.manifest.tasks)
+            click.echo(say("cli.hint-all-done", lab=found.id, tasks=tasks))
+            return
+        task = still_open[0].task.id
+    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+        given = learner.hint(found.id, task)
+    if not given.of:
+        click.echo(say("cli.hint-none", task=task))
+        return
+    click.echo(say("cli.hint", level=given.level, of=given.of, task=task, text=given.text))
+    if given.level == given.of:
+        click.echo(say("cli.hint-last", lab=found.id, task=task))
+
+
+@click.command("solution", cls=LabCommand)
+@the_lab
+@click.argument("task")
+@yes
+@click.pass_obj
+def solution(scope: Scope, /, lab: str, task: str, yes: bool, collection: Path | None) -> None:
+    """Show a solution of TASK, once you have said that you want it. It is noted in your progress."""
+    say = texts()
+    learner = _learner(scope, collection)
+    found = learner.lab(lab)
+    confirm(say("cli.solution-ask", title=found.manifest.task(task).title), yes)
+    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+        text = learner.solution(found.id, task)
+    click.echo(text or say("cli.solution-none", lab=found.id, task=task))
+
+
+@click.command("reset", cls=LabCommand)
+@the_lab
+@click.option("--step", help="Only this step of the lab: its cells, its files and what it made.")
+@yes
+@click.pass_obj
+def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Path | None) -> None:
+    """Restore LAB, or one step of it, and undo what it made. Your old copy is kept aside."""
+    from academy.labs.teardown import named, parameters_in
+
+    say = texts()
+    learner = _learner(scope, collection)
+    copy = learner.copy(lab)
+    if not yes:
+        made = [one for one in copy.manifest.resources if step in (None, one.step)]
+        names = [f"{one.type} {name}" for one, name in named(made, parameters_in(copy.notebook))]
+        if names:
+            click.echo(say("cli.reset-what", names=", ".join(names)), err=True)
+    confirm(say("cli.reset-ask-step" if step else "cli.reset-ask", lab=copy.id, step=step), yes)
+    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+        report = learner.reset(copy.id, step)
+    done = "cli.reset-done-step" if step else "cli.reset-done"
+    click.echo(say(done, lab=copy.id, step=step, notebook=copy.notebook))
+    click.echo(say("cli.reset-kept", kept=report.kept))
+    if report.restored:
+        click.echo(say("cli.reset-files", files=", ".join(report.restored)))
+    for line in report.removed:
+        click.echo(line)
+    click.echo(say("cli.reset-open"))
+
+
+@click.command("submit", cls=LabCommand)
+@the_lab
+@click.option("--to", type=click.Path(path_type=Path), help="A folder, or a file that ends in .zip.")
+@click.option("--name", help="Your name in it. Default: as JupyterHub or this machine knows you.")
+@click.pass_obj
+def submit(scope: Scope, /, lab: str, to: Path | None, name: str | None, collection: Path | None) -> None:
+    """Hand your copy of LAB in: one zip with the notebook and what you changed. It may be incomplete."""
+    learner = _learner(scope, collection)
+    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+        submitted = learner.hand_in(lab, to, learner=name)
+    click.echo(lab_text.submitted(submitted))
+
+
+def _learner(scope: Scope, collection: Path | None) -> Learner:
+    from academy.labs.learner import Learner  # reads notebooks, which takes longer to import than a list
+
+    return Learner(scope.home, Collection.locate(collection))
