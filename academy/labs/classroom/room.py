@@ -60,7 +60,7 @@ class Room:
     @property
     def learner_memory_gb(self) -> float:
         """Return a memory limit for one learner: twice what was measured, and in steps of half a gigabyte."""
-        return max(1.0, math.ceil(self.measured.memory.total_mb * 2 / 512) / 2)
+        return max(2.0, math.ceil(self.measured.memory.total_mb * 2 / 512) / 2)
 
 
 def as_text(room: Room) -> str:

@@ -103,10 +103,9 @@ def _of_learners(
 ) -> dict[tuple[str, str], str]:
     """Write each learner's page and executed notebook; return where the pages are."""
     rows = [row for sheet in made for row in sheet.rows]
-    names = _folder_names([row.learner for row in rows])
     links: dict[tuple[str, str], str] = {}
     for row in rows:
-        name, lab = names[row.learner], row.lab or "unknown-lab"
+        name, lab = safe_name(row.learner), row.lab or "unknown-lab"
         target = folder / FEEDBACK / name / f"{lab}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(feedback(row.graded, manifests.get(row.lab), row.said, say), encoding="utf-8")
@@ -133,20 +132,6 @@ def _gradebooks(folder: Path, made: Sequence[Sheet], books: Gradebooks) -> tuple
         filled = fill_canvas(known, books.canvas[1], books.canvas[0]) if books.canvas else canvas(known)
         put("canvas.csv", filled)
     return tuple(unknown)
-
-
-def _folder_names(learners: Sequence[str]) -> dict[str, str]:
-    """Return a folder's name for each learner, different for each, also where case does not count."""
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for learner in sorted(set(learners)):
-        name = plain_name = safe_name(learner)
-        number = 2
-        while name.casefold() in taken:
-            name, number = f"{plain_name} ({number})", number + 1
-        taken.add(name.casefold())
-        names[learner] = name
-    return names
 
 
 @contextlib.contextmanager

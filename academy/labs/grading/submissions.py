@@ -83,7 +83,7 @@ def discover(folder: Path, labs: Sequence[str], stage: Path, *, only: str = "") 
             f"{folder} holds no submissions{' of ' + only if only else ''}. It takes <learner>/<lab>/…, "
             "<learner>/<lab>.ipynb, zips of 'academy lab submit', or what Moodle and Canvas download."
         )
-    return _newest(found)
+    return _newest(_told_apart(found))
 
 
 def left_out(folder: Path) -> list[str]:
@@ -231,6 +231,20 @@ def _failed(parcel: _Parcel, stage: Path, only: str, reason: str) -> HandIn:
     return HandIn(
         submission, parcel.path, (), (), reason, moodle_id=parcel.moodle_id, canvas_id=parcel.canvas_id
     )
+
+
+def _told_apart(found: list[HandIn]) -> list[HandIn]:
+    """Give learners names that also differ as names of folders, so that none overwrites the other."""
+    names: dict[str, str] = {}
+    for learner in sorted({one.submission.learner for one in found}):
+        name, number = learner, 2
+        while safe_name(name).casefold() in {safe_name(other).casefold() for other in names.values()}:
+            name, number = f"{learner} ({number})", number + 1
+        names[learner] = name
+    return [
+        replace(one, submission=replace(one.submission, learner=names[one.submission.learner]))
+        for one in found
+    ]
 
 
 def _newest(found: list[HandIn]) -> list[HandIn]:

@@ -1,0 +1,255 @@
+"""``academy lab grade``: the submissions of a class, as a table, feedback and files for gradebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from academy.cli.verb import Failure, Scope, ServiceCommand
+
+if TYPE_CHECKING:
+    from academy.labs.grading.reports import Written
+    from academy.labs.grading.scores import Graded, Submission
+    from academy.labs.grading.similarity import Similarity
+    from academy.labs.grading.submissions import HandIn
+    from academy.labs.grading.table import Row, Sheet
+    from academy.labs.pack import Pack
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+_EPILOG = """\b
+FOLDER may hold, also side by side:
+  LEARNER/LAB/…, LEARNER/LAB.ipynb        as nbgrader collects them
+  LEARNER.zip, LEARNER/….zip              made by 'academy lab submit'
+  Full Name_1234_assignsubmission_file_/  Moodle: Download all submissions
+  surnamename_1234_56789_LAB.ipynb        Canvas: Download Submissions
+\b
+Exit status: 0 all were graded, 1 some could not be, 2 the command line is not valid.
+"""
+
+
+@click.command(cls=ServiceCommand, epilog=_EPILOG)
+@click.argument("folder", type=_FOLDER)
+@click.option("-j", "jobs", type=click.IntRange(1), help="How many side by side. Default: one a processor.")
+@click.option(
+    "--lab", "lab_id", metavar="LAB", help="Grade this lab alone. Default: all that were handed in."
+)
+@click.option(
+    "--pack", type=_FOLDER, help="Packs of 'academy lab release --pack'. Default: made from the labs."
+)
+@click.option(
+    "--collection", type=_FOLDER, help="Where the labs are. Default: ACADEMY_LABS, or Academy's own."
+)
+@click.option("--to", type=click.Path(path_type=Path), help="Where results go. Default: FOLDER-graded.")
+@click.option("--moodle", "moodle_file", type=_FILE, help="Moodle's grading worksheet (CSV), to be filled.")
+@click.option("--canvas", "canvas_file", type=_FILE, help="Canvas's exported gradebook (CSV), to be filled.")
+@click.option("--language", metavar="CODE", help="Of the feedback: en, de. Default: this session's.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--similarity/--no-similarity", default=True, help="Look for submissions that are alike.")
+@click.pass_obj
+def grade(
+    _scope: Scope,
+    /,
+    *,
+    folder: Path,
+    jobs: int | None,
+    lab_id: str | None,
+    pack: Path | None,
+    collection: Path | None,
+    to: Path | None,
+    moodle_file: Path | None,
+    canvas_file: Path | None,
+    language: str | None,
+    as_json: bool,
+    similarity: bool,
+) -> None:
+    """Grade what a class handed in: FOLDER holds the submissions.
+
+    Each is run in its own process tree, home and service, within the lab's limits; hidden tests stay
+    outside. Results go to a folder: grades.csv, moodle.csv, canvas.csv, table.html, similarity.html,
+    feedback/ for the learners, executed/ for you alone, grades.json.
+    """
+    from academy.labs.grading import reports
+    from academy.labs.grading.table import as_json as all_of
+    from academy.labs.grading.table import as_text, sheets
+    from academy.labs.language import texts
+
+    folder = folder.absolute()
+    target = (to or folder.with_name(f"{folder.name}-graded")).absolute()
+    if target.is_relative_to(folder):
+        raise click.BadParameter(f"{target} lies in FOLDER. Choose a place beside it.", param_hint="--to")
+    reports.check_target(target)
+    books = reports.Gradebooks.read(moodle_file, canvas_file)
+    with _private() as stage:
+        packs = _Packs(pack, collection, stage / "packs", lab_id)
+        handed_in = _handed_in(folder, packs, stage)
+        reports.check_gradebooks(books, sorted({one.submission.lab for one in handed_in if not one.error}))
+        rows = _graded(handed_in, packs, jobs or os.cpu_count() or 1, stage)
+        manifests = {lab: packs.pack(lab).manifest for lab in packs.used}
+        made = sheets(rows, manifests)
+        alike = packs.similar(made) if similarity else None
+        written = reports.write_reports(
+            target, made, manifests, similar=alike, books=books, say=texts(language)
+        )
+    if as_json:
+        click.echo(json.dumps(all_of(made), indent=2, ensure_ascii=False))
+    else:
+        width = shutil.get_terminal_size((100, 24)).columns
+        click.echo("\n" + "\n\n".join(as_text(sheet, width) for sheet in made) + "\n")
+    _say_what_is_left(made, alike, written, hidden=as_json)
+
+
+class _Packs:
+    """The packs by lab: read from a folder, or made from a collection when one is first asked for."""
+
+    def __init__(self, folder: Path | None, collection: Path | None, to: Path, only: str | None) -> None:
+        from academy.errors import AcademyError
+        from academy.labs.collection import Collection
+        from academy.labs.pack import packs_in
+
+        self._folder, self._to = folder, to
+        self._made: dict[str, Pack] = {}
+        self._collection = Collection.locate(collection)
+        self.ids = packs_in(folder) if folder else [lab.id for lab in self._collection.labs()]
+        self.only = ""
+        if only:
+            try:
+                matches = [name for name in self.ids if only in (name, name.partition("-")[0])]
+                self.only = matches[0] if matches else self._collection.lab(only).id
+                self.pack(self.only)
+            except AcademyError as error:
+                raise click.BadParameter(error.message, param_hint="--lab") from None
+
+    @property
+    def used(self) -> list[str]:
+        return sorted(self._made)
+
+    def pack(self, lab: str) -> Pack:
+        from academy.labs.pack import make_pack, read_pack
+
+        if lab not in self._made:
+            self._made[lab] = (
+                read_pack(self._folder, lab)
+                if self._folder
+                else make_pack(self._collection.lab(lab), self._to)
+            )
+        return self._made[lab]
+
+    def similar(self, made: list[Sheet]) -> dict[str, Similarity]:
+        """Return which submissions are alike, lab by lab."""
+        from academy.labs.grading.own_code import own_code
+        from academy.labs.grading.similarity import similar
+
+        found: dict[str, Similarity] = {}
+        for sheet in made:
+            if sheet.lab in self._made:
+                given = self._made[sheet.lab].release.notebook
+                submissions = [row.graded.submission for row in sheet.graded]
+                codes = [own_code(one.learner, one.folder / f"{one.lab}.ipynb", given) for one in submissions]
+                found[sheet.lab] = similar(codes)
+        return found
+
+
+@contextmanager
+def _private() -> Iterator[Path]:
+    """Yield a folder for copies and packs that only this user can read."""
+    with tempfile.TemporaryDirectory(prefix="academy-grade-") as name:
+        yield Path(name)
+
+
+def _handed_in(folder: Path, packs: _Packs, stage: Path) -> list[HandIn]:
+    from academy.labs.grading.submissions import discover, left_out
+
+    found = discover(folder, packs.ids, stage / "submissions", only=packs.only)
+    ignored = left_out(folder)
+    if ignored:
+        click.echo(f"Left out, as nobody's submission: {', '.join(ignored)}.", err=True)
+    return found
+
+
+def _graded(handed_in: list[HandIn], packs: _Packs, jobs: int, stage: Path) -> list[Row]:
+    """Grade what can be, saying each as it is done; what cannot be is a row with its reason."""
+    from academy.labs.grading.scores import Graded
+    from academy.labs.grading.table import Row, one_line
+
+    rows: dict[tuple[str, str], Row] = {}
+    by_key = {(one.submission.learner, one.submission.lab): one for one in handed_in}
+    bar = _Bar(len(handed_in))
+
+    def done(graded: Graded) -> None:
+        key = (graded.submission.learner, graded.submission.lab)
+        one = by_key[key]
+        rows[key] = Row(graded, one.notes, one.moodle_id, one.canvas_id)
+        bar.say(one_line(rows[key]))
+
+    wanted = []
+    for one in handed_in:
+        unknown = one.submission.lab not in packs.ids
+        if one.error or unknown:
+            reason = one.error or f"there is no lab {one.submission.lab} to grade it against"
+            done(Graded(one.submission, (), error=reason))
+        else:
+            wanted.append(one.submission)
+    with bar:
+        _grade_all(wanted, packs, jobs, stage / "executed", done)
+    return [rows[key] for key in by_key if key in rows]
+
+
+def _say_what_is_left(
+    made: list[Sheet], alike: dict[str, Similarity] | None, written: Written, hidden: bool
+) -> None:
+    """Say where results are and what needs a look; exit status 1 names who could not be graded."""
+    pairs = [pair for similar in (alike or {}).values() for pair in similar.pairs]
+    if pairs:
+        named = ", ".join(f"{pair.first} and {pair.second}" for pair in pairs[:3])
+        more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+        click.echo(f"Alike: {named}{more}. See similarity.html; similarity is no proof.", err=hidden)
+    if written.unknown:
+        click.echo(f"Not in the gradebook: {', '.join(written.unknown)}.", err=True)
+    click.echo(f"Results: {written.folder}", err=hidden)
+    failed = [row for sheet in made for row in sheet.rows if row.graded.error]
+    if failed:
+        raise Failure(f"{len(failed)} could not be graded: {', '.join(row.learner for row in failed)}.")
+
+
+class _Bar:
+    """A progress bar on a terminal's stderr, and lines above it."""
+
+    def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
+        # None: tqdm looks whether stderr is a terminal, and is silent when it is not.
+        self._bar = tqdm(total=total, unit="submission", disable=None, leave=False, file=sys.stderr)
+
+    def __enter__(self) -> None:
+        self._bar.refresh()
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def say(self, line: str) -> None:
+        self._bar.write(line, file=sys.stderr)
+        self._bar.update()
+
+
+def _grade_all(
+    wanted: list[Submission], packs: _Packs, jobs: int, executed: Path, done: Callable[[Graded], None]
+) -> None:
+    from academy.labs.grading.grade import GradeOptions, grade_all
+    from academy.labs.nursery import Nursery
+
+    if not wanted:
+        return
+    needed = {lab: packs.pack(lab) for lab in sorted({one.lab for one in wanted})}
+    with Nursery() as nursery:
+        grade_all(wanted, needed, GradeOptions(executed=executed), nursery, jobs=jobs, on_done=done)
