@@ -33,9 +33,8 @@ from nbval.plugin import (
 )
 
 from academy.errors import NotFound
+from academy.labs.feedback import CHECK_MIME
 from academy.labs.suite.near import Tolerance, tolerance_of
-
-CHECK_MIME = "application/vnd.academy.check+json"
 
 _MOST_LINES = 400
 

@@ -40,7 +40,7 @@ class CellReport:
 
     ``number`` counts code cells from 1; ``line`` is the source's first line. ``difference`` is a unified
     diff of the stored output (``-``) and the new one (``+``). ``reason`` says in words why the cell is
-    not ``PASSED``.
+    not ``PASSED``. ``compared`` tells whether outputs were looked at.
     """
 
     number: int
@@ -52,6 +52,7 @@ class CellReport:
     traceback: str = ""
     reason: str = ""
     stderr: str = ""
+    compared: bool = True
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""Many labs side by side.
+
+The editions of all labs are one queue, so that no core waits for a lab's other half.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+
+from academy.labs.collection import Collection, Lab
+from academy.labs.manifest import LAB_ID
+from academy.labs.nursery import Nursery
+from academy.labs.suite.options import Edition, Options
+from academy.labs.suite.report import EditionReport, LabReport
+from academy.labs.suite.run import run_edition, title_of
+
+BOTH = (Edition.SOLVED, Edition.LEARNER)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One edition of one lab: what is run at once."""
+
+    lab: Lab
+    edition: Edition
+
+
+@dataclass
+class Gathering:
+    """Puts the reports of editions together, lab by lab."""
+
+    wanted: Sequence[Unit]
+    found: dict[Unit, EditionReport] = field(default_factory=dict)
+
+    def add(self, unit: Unit, report: EditionReport) -> LabReport | None:
+        """Take in one report; return the lab's when it is complete."""
+        self.found[unit] = report
+        of_lab = [one for one in self.wanted if one.lab.id == unit.lab.id]
+        if not all(one in self.found for one in of_lab):
+            return None
+        by_edition = {one.edition: self.found[one] for one in of_lab}
+        solved = by_edition.get(Edition.SOLVED, EditionReport(unit.lab.id))
+        return LabReport(unit.lab.id, title_of(unit.lab), solved, by_edition.get(Edition.LEARNER))
+
+
+def labs_of(collection: Collection, names: Sequence[str]) -> list[Lab]:
+    """Return the labs of these names, or all; also notebooks whose ``lab.yml`` is missing, which is a fault.
+
+    Raises
+    ------
+    NotFound
+        There is no lab of that name, or none at all.
+    """
+    chosen = collection.chosen(names)
+    if names:
+        return list(dict.fromkeys(chosen))
+    known = {lab.id for lab in chosen}
+    notebooks = sorted((collection.root / "notebooks").glob("*.ipynb"))
+    alone = [file for file in notebooks if LAB_ID.fullmatch(file.stem) and file.stem not in known]
+    return [*chosen, *(Lab(file.stem, file, collection.root / "labs" / file.stem) for file in alone)]
+
+
+def units_of(labs: Sequence[Lab], editions: Sequence[Edition] = BOTH) -> list[Unit]:
+    """Return what there is to run, lab by lab."""
+    return [Unit(lab, edition) for lab in labs for edition in editions]
+
+
+def run_units(
+    units: Sequence[Unit], options: Options, jobs: int, nursery: Nursery
+) -> Iterator[tuple[Unit, EditionReport]]:
+    """Run units, ``jobs`` at a time, and yield each report when it is there.
+
+    When the caller stops early, the rest is not begun; closing the nursery ends what runs.
+    """
+    # Each unit has a thread here, which waits; kernels, services and jobs are processes of the nursery.
+    pool = ThreadPoolExecutor(jobs, thread_name_prefix="academy-suite")
+    try:
+        futures = {pool.submit(run_edition, unit.lab, unit.edition, options, nursery): unit for unit in units}
+        for future in as_completed(futures):
+            yield futures[future], _outcome(futures[future], future)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _outcome(unit: Unit, future: Future[EditionReport]) -> EditionReport:
+    """Return the report; what nobody foresaw costs one lab, and not the rest."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    shown = "".join(traceback.format_exception(error))
+    return EditionReport(unit.lab.id, problems=(f"the {unit.edition} run broke off: {shown}",))
