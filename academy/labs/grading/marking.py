@@ -1,0 +1,120 @@
+"""Points for one task: its check and its hidden tests, looked at from outside the learner's kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from academy.client import connect
+from academy.errors import AcademyError
+from academy.labs import ipynb
+from academy.labs.checks import Check, CheckResult, Facts, load_checks, run_check
+from academy.labs.grading.hidden import Own, imports_of, run_hidden
+from academy.labs.grading.remote import Asked, NoAnswer, RemoteValues
+from academy.labs.grading.room import Room
+from academy.labs.grading.scores import HiddenResult, TaskScore
+from academy.labs.grading.snapshot import snapshot
+from academy.labs.manifest import Task
+from academy.labs.pack import Pack
+
+# Beyond the kernel's own limit: for what a check does here, such as looking at the service.
+_SLACK_S = 10.0
+
+
+@dataclass
+class Marking:
+    """Marks the tasks of one submission."""
+
+    pack: Pack
+    room: Room
+    kernel: Asked
+    limit_s: float
+    _clients: list[Any] = field(default_factory=list)
+
+    def mark(self, task: Task) -> TaskScore:
+        """Run the check and the hidden tests of a task on how things stand now."""
+        facts, values = self._facts()
+        result = self._guarded(lambda: run_check(self._checks, task, facts), values)
+        check = result if isinstance(result, CheckResult) else not_reached(task, str(result))
+        source = self.pack.hidden.get(task.id, "")
+        if not task.hidden_points:
+            return TaskScore(task.id, task.title, check, cut=values.trouble)
+        more = RemoteValues(self.kernel, self.limit_s)
+        own = Own(self._imports, self._client)
+        found = self._guarded(lambda: run_hidden(source, task, more, own), more)
+        hidden = found if isinstance(found, HiddenResult) else no_hidden(task, str(found))
+        return TaskScore(task.id, task.title, check, hidden, values.trouble or more.trouble)
+
+    @cached_property
+    def _checks(self) -> dict[str, Check]:
+        return load_checks(self.pack.lab.checks_file)
+
+    @cached_property
+    def _imports(self) -> dict[str, tuple[str, str | None]]:
+        cells = ipynb.read(self.pack.lab.notebook).cells
+        return imports_of(cell.source for cell in cells if cell.cell_type == "code")
+
+    def _client(self) -> Any:
+        if not self._clients:
+            self._clients.append(connect(self.room.home.root))
+        return self._clients[0]
+
+    def _facts(self) -> tuple[Facts, RemoteValues]:
+        """Return the facts; the folder is a copy, which the learner's processes cannot change or see."""
+        folder = self.room.aside / "folder"
+        shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(AcademyError):  # too much to copy: the check finds what is there
+            snapshot(self.room.lab, folder)
+        os.chdir(folder)
+        self._client()  # points MLflow at the service, too
+        values = RemoteValues(self.kernel, self.limit_s)
+        return Facts(values, folder, self._client), values
+
+    def _guarded(self, work: Callable[[], Any], values: RemoteValues) -> Any:
+        """Do the work within its time; return what it gives, or the words for why it gave nothing."""
+        try:
+            with _limited(self.limit_s + _SLACK_S, values):
+                return work()
+        except AcademyError as error:
+            return error.message
+        except NoAnswer as error:
+            return f"{error.expected}; found {error.found}"
+        except Exception as error:  # noqa: BLE001  an author's code, on what a learner made
+            traceback.print_exc()  # in the log of this process, which is the instructor's
+            return f"{type(error).__name__}: {error}"
+
+
+def not_reached(task: Task, reason: str) -> CheckResult:
+    """Return the result of a check that could not run."""
+    message = f"{task.title}: not yet. {reason[:1].upper()}{reason[1:]}".rstrip(". ") + "."
+    return CheckResult(task.id, False, 0.0, task.points, message, found=reason)
+
+
+def no_hidden(task: Task, reason: str) -> HiddenResult | None:
+    """Return the result of hidden tests that could not run; None when the task has none."""
+    if not task.hidden_points:
+        return None
+    return HiddenResult(0.0, task.hidden_points, 0, 0, (reason,))
+
+
+@contextlib.contextmanager
+def _limited(limit_s: float, values: RemoteValues) -> Iterator[None]:
+    """Raise ``NoAnswer`` in the work below when it takes longer; for the main thread of a process."""
+
+    def late(_number: int, _frame: Any) -> None:
+        raise values.late()
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,81 @@
+"""What a cell prints and shows, as a notebook keeps it, cut where it is too much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import output_from_msg
+
+MOST_CHARACTERS = 200_000
+MOST_OUTPUTS = 500
+
+_KEPT = ("stream", "display_data", "execute_result", "error")
+
+
+class Outputs:
+    """Collects the outputs of one cell from the kernel's messages."""
+
+    def __init__(self) -> None:
+        self.found: list[NotebookNode] = []
+        self._left = MOST_CHARACTERS
+        self._cut = False
+        self._clear = False
+        self._shown_as: dict[str, NotebookNode] = {}
+
+    def add(self, message: dict[str, Any]) -> None:
+        """Take one message; what is no output, or not valid, is passed over."""
+        kind, content = message["header"].get("msg_type"), message.get("content")
+        if not isinstance(content, dict):
+            return
+        if kind == "clear_output":
+            self._clear = True
+            if not content.get("wait"):
+                self._cleared()
+            return
+        if kind not in (*_KEPT, "update_display_data"):
+            return
+        self._cleared()
+        size = len(str(content))
+        if size > self._left or len(self.found) >= MOST_OUTPUTS:
+            self._note_cut(kind, content)
+            return
+        self._left -= size
+        self._keep(kind, message, content)
+
+    def _keep(self, kind: str, message: dict[str, Any], content: dict[str, Any]) -> None:
+        name = (
+            content.get("transient", {}).get("display_id")
+            if isinstance(content.get("transient"), dict)
+            else None
+        )
+        if kind == "update_display_data":
+            if isinstance(name, str) and name in self._shown_as and isinstance(content.get("data"), dict):
+                self._shown_as[name].update(data=NotebookNode(content["data"]))
+            return
+        last = self.found[-1] if self.found else None
+        if kind == "stream" and last is not None and last.get("name") == content.get("name"):
+            last.text += str(content.get("text", ""))
+            return
+        try:
+            output = output_from_msg(message)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return
+        if isinstance(name, str):
+            self._shown_as[name] = output
+        self.found.append(output)
+
+    def _cleared(self) -> None:
+        if self._clear:
+            self.found.clear()
+            self._clear = False
+
+    def _note_cut(self, kind: str, content: dict[str, Any]) -> None:
+        if self._cut:
+            return
+        self._cut = True
+        if kind == "stream":
+            start = str(content.get("text", ""))[: self._left]
+            self.found.append(NotebookNode(output_type="stream", name="stdout", text=start))
+        note = f"\nThe output is cut here: a cell shows at most {MOST_CHARACTERS} characters.\n"
+        self.found.append(NotebookNode(output_type="stream", name="stderr", text=note))

@@ -1,0 +1,91 @@
+"""The kernel of one submission: when it is lost, a new one takes over where the old one was."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from academy.labs.grading.conversation import Conversation, Ended, KernelLost, Process, Reply
+from academy.labs.grading.outputs import Outputs
+
+START_S = 30.0
+MOST_REVIVALS = 8
+
+
+class LabOver(KernelLost):
+    """The time of the whole lab is over, or its kernels were lost too often."""
+
+
+class Kernel:
+    """Runs cells and answers questions; what ended by itself is run again in a kernel that takes over.
+
+    A cell that hung or ended the kernel is not: it would do so again. ``until`` is the end of the lab's
+    time (``time.monotonic()``); ``limit_s`` that of one cell.
+    """
+
+    def __init__(self, start: Callable[[], Process], *, limit_s: float, until: float) -> None:
+        self._start, self._limit_s, self._until = start, limit_s, until
+        self._ran: list[str] = []
+        self._revivals = -1  # the first start is none
+        self._conversation: Conversation | None = None
+        self.ended_by = ""
+
+    def run(self, source: str, outputs: Outputs) -> Reply:
+        """Run a cell under its limit.
+
+        Raises
+        ------
+        LabOver
+            The lab's time is over.
+        """
+        reply = self._living().execute(source, self._within(self._limit_s), outputs)
+        if reply.ended.lost_kernel():
+            self._lose()
+        elif reply.ended is not Ended.INTERRUPTED:
+            self._ran.append(source)
+        return reply
+
+    def ask(self, expression: str, limit_s: float) -> str:
+        """Evaluate an expression; see ``Conversation.ask``."""
+        conversation = self._living()
+        try:
+            return conversation.ask(expression, self._within(limit_s))
+        except KernelLost:
+            self._lose()
+            raise
+
+    def close(self) -> None:
+        """End the kernel, if there is one."""
+        if self._conversation is not None:
+            self._conversation.close()
+            self._conversation = None
+
+    def _living(self) -> Conversation:
+        """Return a kernel that has run what came before."""
+        while self._conversation is None:
+            if self._revivals >= MOST_REVIVALS:
+                raise LabOver(Ended.DEAD, f"Its kernel was lost {self._revivals + 1} times.")
+            self._revivals += 1
+            self._conversation = Conversation(self._start())
+            self._conversation.ready(START_S)
+            self._replay(self._conversation)
+        return self._conversation
+
+    def _replay(self, conversation: Conversation) -> None:
+        for place, source in enumerate(self._ran):
+            reply = conversation.execute(source, self._within(self._limit_s), Outputs())
+            if reply.ended.lost_kernel():
+                del self._ran[place]
+                self._lose()
+                return
+
+    def _lose(self) -> None:
+        assert self._conversation is not None
+        self.ended_by = self._conversation.process.ended_by()
+        self.close()
+
+    def _within(self, limit_s: float) -> float:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise LabOver(Ended.DEAD, "The time of the lab is over.")
+        return min(limit_s, left)

@@ -1,0 +1,129 @@
+"""Starts, watches and ends the processes of one submission, for the grading process that asks for it.
+
+This runs with whoever grades the class. It never reads what a submission wrote or said: it hands the
+grading process a kernel's address, and looks at its processes from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import select
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from academy.errors import AcademyError
+from academy.labs.confinement import Watch
+from academy.labs.grading.room import Room
+from academy.labs.manifest import Limits
+from academy.labs.nursery import Child, Nursery
+from academy.labs.nursery.kernel import WarmKernelManager
+from academy.labs.nursery.owner import plain_environment
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """A kernel or service, and what looks at its tree from outside."""
+
+    child: Child
+    watch: Watch
+
+    def end(self) -> None:
+        self.child.kill()
+        self.watch.__exit__(None, None, None)
+
+
+class Supervisor:
+    """The processes of one submission."""
+
+    def __init__(self, nursery: Nursery, room: Room, lab_id: str, limits: Limits) -> None:
+        self._nursery, self._room, self._limits = nursery, room, limits
+        self._env = {**plain_environment(), **room.variables(lab_id)}
+        self._kernels: list[_Watched] = []
+        self._service: _Watched | None = None
+
+    def start_service(self) -> None:
+        """Start the service of the submission's home, on the port it had before if it had one."""
+        confine = self._room.services(self._limits)
+        self._nursery.service(self._room.home, env={**self._env, **confine.variables()}, confine=confine)
+        child = self._nursery.service_child(self._room.home)
+        self._service = _Watched(child, Watch(child.root, confine))
+        self._service.watch.__enter__()
+
+    def serve(self, connection: socket.socket, until: float) -> bool:
+        """Answer the grading process until it hangs up; return whether it did before ``until``."""
+        received = b""
+        while (left := until - time.monotonic()) > 0:
+            if not select.select([connection], [], [], left)[0]:
+                break
+            part = connection.recv(65536)
+            if not part:
+                return True
+            *lines, received = (received + part).split(b"\n")
+            for line in lines:
+                connection.sendall(json.dumps(self._answer(json.loads(line))).encode() + b"\n")
+        return False
+
+    def close(self) -> None:
+        """End everything of the submission."""
+        for kernel in self._kernels:
+            kernel.end()
+        self._end_service()
+
+    def _answer(self, asked: Mapping[str, Any]) -> Any:
+        try:
+            if asked["do"] == "start":
+                return self._start_kernel()
+            if asked["do"] == "service":
+                return self._service_again()
+        except AcademyError as error:
+            return {"error": error.message}
+        kernel = self._kernels[asked["kernel"]]
+        if asked["do"] == "alive":
+            return kernel.child.poll() is None
+        if asked["do"] == "interrupt":
+            kernel.child.send(signal.SIGINT)
+        if asked["do"] == "end":
+            kernel.end()
+        return kernel.watch.exceeded
+
+    def _service_again(self) -> str:
+        """Start a service that was ended for what a job of the learner's took; return which limit it was."""
+        service = self._service
+        if service is None or service.child.poll() is None:
+            return ""
+        exceeded = service.watch.exceeded or "the service ended"
+        self._end_service()
+        self.start_service()
+        return exceeded
+
+    def _end_service(self) -> None:
+        if self._service is not None:
+            self._nursery.down(self._room.home)
+            self._service.watch.__exit__(None, None, None)
+            self._service = None
+
+    def _start_kernel(self) -> dict[str, Any]:
+        """Start a kernel; return its number and connection."""
+        confine = self._room.kernels(self._limits)
+        number = len(self._kernels)
+        manager = WarmKernelManager(
+            nursery=self._nursery,
+            confine=confine,
+            env={**self._env, **confine.variables()},
+            kernel_name="python3",
+            connection_file=str(self._room.aside / f"kernel-{number}.json"),
+            log_file=str(self._room.aside / f"kernel-{number}.log"),
+        )
+        asyncio.run(manager.start_kernel(cwd=str(self._room.lab)))
+        watch = Watch(manager.child.root, confine)
+        watch.__enter__()
+        self._kernels.append(_Watched(manager.child, watch))
+        found = manager.get_connection_info()
+        connection = {name: found[name] for name in ("transport", "ip", "shell_port", "iopub_port")}
+        key = {"key": found["key"].decode(), "signature_scheme": found["signature_scheme"]}
+        return {"kernel": number, "connection": {**connection, **key}}

@@ -1,0 +1,250 @@
+"""The grading process of one submission: it holds the hidden tests, and no code of the learner's runs in it.
+
+It is forked from the nursery, speaks with one kernel and one service, and ends with the submission.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import resource
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from academy.errors import AcademyError, InvalidField
+from academy.labs import ipynb
+from academy.labs.collection import CHECKS, MANIFEST
+from academy.labs.edition import own
+from academy.labs.grading.conversation import Ended, Process, Reply
+from academy.labs.grading.marking import Marking, no_hidden, not_reached
+from academy.labs.grading.outputs import Outputs
+from academy.labs.grading.revival import Kernel, LabOver
+from academy.labs.grading.room import Room
+from academy.labs.grading.scores import TaskScore
+from academy.labs.grading.snapshot import snapshot
+from academy.labs.manifest import Limits, Task
+from academy.labs.merge import put_back
+from academy.labs.pack import Pack, read_pack
+
+# What learners are given and do not change: it comes from the release.
+_LOCKED = (CHECKS, MANIFEST, "data")
+_MOST_NOTEBOOK_BYTES = 100 * 1024**2
+# What this process may need beyond what it was forked with, whatever a submission sends.
+_MEMORY_BYTES = 3 * 1024**3
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be graded; ``pack`` is the folder of packs, ``executed`` the file to write or nothing."""
+
+    lab: str
+    folder: str
+    pack: str
+    room: str
+    executed: str
+    limits: Mapping[str, Any]
+
+
+def work(argument: Mapping[str, Any], descriptor: int) -> dict[str, Any]:
+    """Grade one submission; the descriptor is the line to the supervisor."""
+    order = Order(**argument)
+    resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, resource.RLIM_INFINITY))
+    pack = read_pack(Path(order.pack), order.lab)
+    room, limits = Room(Path(order.room)), Limits(**order.limits)
+    with socket.socket(fileno=descriptor) as connection:
+        try:
+            notebook, notes = prepare(Path(order.folder), pack, room)
+        except AcademyError as error:
+            return {"error": error.message}
+        grading = Grading(pack, notebook, room, limits, Supervised(connection))
+        scores = grading.run()
+    notes = (*notes, *grading.notes)
+    if order.executed:
+        notes = (*notes, *_write(notebook, Path(order.executed)))
+    return {"tasks": [asdict(score) for score in scores], "notes": notes}
+
+
+def prepare(submission: Path, pack: Pack, room: Room) -> tuple[NotebookNode, tuple[str, ...]]:
+    """Lay out the edition that is graded, and return its notebook and what was set right.
+
+    Raises
+    ------
+    AcademyError
+        There is no notebook that can be read.
+    """
+    handed_in = room.aside / "submission"
+    left_out = snapshot(submission, handed_in)
+    file = handed_in / pack.release.notebook.name
+    if file.exists() and file.stat().st_size > _MOST_NOTEBOOK_BYTES:
+        raise InvalidField(f"The notebook is larger than {_MOST_NOTEBOOK_BYTES // 1024**2} MB.")
+    if file.name in left_out:
+        raise InvalidField(f"{file.name} is a link or no plain file.")
+    merged = put_back(ipynb.read(pack.release.notebook), ipynb.read(file))
+    snapshot(pack.release.folder, room.lab)
+    notes = [f"{name} was left out: it is a link or no plain file." for name in left_out]
+    for path in sorted(handed_in.rglob("*")):
+        name = path.relative_to(handed_in)
+        if path.is_file() and name.parts[0] not in (*_LOCKED, file.name):
+            try:
+                (room.lab / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, room.lab / name)
+            except OSError as error:
+                notes.append(f"{name} was left out: {error.strerror}.")
+    ipynb.write(merged.notebook, room.lab / file.name)
+    return merged.notebook, (*merged.notes, *notes)
+
+
+class Supervised:
+    """The line to the supervisor, who starts, watches and ends what is asked for."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._lines = connection.makefile("rwb")
+
+    def ask(self, do: str, **more: Any) -> Any:
+        self._lines.write(json.dumps({"do": do, **more}).encode() + b"\n")
+        self._lines.flush()
+        answer = json.loads(self._lines.readline())
+        if isinstance(answer, dict) and "error" in answer:
+            raise AcademyError(answer["error"])
+        return answer
+
+    def start(self) -> Process:
+        """Start a kernel."""
+        found = self.ask("start")
+        number = found["kernel"]
+        return Process(
+            found["connection"],
+            alive=lambda: bool(self.ask("alive", kernel=number)),
+            interrupt=lambda: self.ask("interrupt", kernel=number),
+            end=lambda: self.ask("end", kernel=number),
+            ended_by=lambda: str(self.ask("why", kernel=number)),
+        )
+
+
+class Grading:
+    """Runs the notebook, and marks each task where its check stands."""
+
+    def __init__(
+        self, pack: Pack, notebook: NotebookNode, room: Room, limits: Limits, supervised: Supervised
+    ) -> None:
+        self._pack, self._notebook, self._limits, self._supervised = pack, notebook, limits, supervised
+        until = time.monotonic() + limits.lab_s
+        self._kernel = Kernel(supervised.start, limit_s=limits.cell_s, until=until)
+        self._marking = Marking(pack, room, self._kernel, limits.cell_s)
+        self._scores: dict[str, TaskScore] = {}
+        self._cuts: dict[str, str] = {}
+        self.notes: list[str] = []
+
+    def run(self) -> list[TaskScore]:
+        """Run all; return the score of every task of the lab."""
+        over = ""
+        try:
+            for index, cell in enumerate(self._notebook.cells):
+                if cell.cell_type == "code":
+                    self._run_cell(index, cell)
+                task = self._checked_in(cell)
+                if task is not None:
+                    self._mark(task, cell)
+            for task in self._pack.manifest.tasks:
+                if task.id not in self._scores:
+                    self._mark(task, None)
+        except LabOver as error:
+            over = f"time: {error.message} Its limit is {self._limits.lab_s:.0f} s."
+            self.notes.append(f"The lab was cut. {over}")
+        self._kernel.close()
+        return [self._scores.get(task.id) or zero(task, over, cut=over) for task in self._pack.manifest.tasks]
+
+    def _run_cell(self, index: int, cell: NotebookNode) -> None:
+        source = without_check(cell.source) if self._checked_in(cell) else cell.source
+        if not source.strip():
+            return
+        outputs = Outputs()
+        reply = self._kernel.run(source, outputs)
+        cell.update(outputs=outputs.found, execution_count=_count(reply))
+        cut = self._cut(reply)
+        if cut:
+            self.notes.append(f"Cell {index + 1} was cut: {cut}.")
+            task = self._task_of(index)
+            if task and not self._cuts.get(task):
+                self._cuts[task] = cut
+
+    def _cut(self, reply: Reply) -> str:
+        """Return what ended a cell early, in words."""
+        exceeded = str(self._supervised.ask("service"))
+        if reply.ended is Ended.INTERRUPTED:
+            return f"time: it took longer than {self._limits.cell_s:.0f} s"
+        if reply.ended is Ended.STUCK:
+            limit = f"{self._limits.cell_s:.0f} s"
+            return f"time: it took longer than {limit} and did not let itself be interrupted"
+        if reply.ended is Ended.DEAD:
+            return self._kernel.ended_by or "it ended the kernel"
+        return exceeded
+
+    def _mark(self, task: Task, cell: NotebookNode | None) -> None:
+        score = self._marking.mark(task)
+        cut = self._cuts.get(task.id) or score.cut
+        self._scores[task.id] = TaskScore(task.id, task.title, score.check, score.hidden, cut)
+        if cell is not None:
+            points = f"{score.check.points:g} of {score.check.max_points:g} points"
+            text = f"{score.check.message.rstrip('.')}. {points}."
+            cell.outputs.append(new_output("display_data", {"text/plain": text}))
+
+    def _checked_in(self, cell: NotebookNode) -> Task | None:
+        """Return the task that is checked in a cell; those of the release alone say so."""
+        named = own(cell).get("check")
+        return next((task for task in self._pack.manifest.tasks if task.id == named), None)
+
+    def _task_of(self, index: int) -> str:
+        """Return the task that a cell is of: its own, or, for a learner's cell, that of the next check."""
+        cells = self._notebook.cells
+        named = own(cells[index])
+        if named:
+            return str(named.get("task") or named.get("check") or "")
+        later = (own(cell).get("check") for cell in cells[index:])
+        return str(next(filter(None, later), ""))
+
+
+def zero(task: Task, reason: str, *, cut: str = "") -> TaskScore:
+    """Return the score of a task that was not reached."""
+    return TaskScore(task.id, task.title, not_reached(task, reason), no_hidden(task, reason), cut)
+
+
+def without_check(source: str) -> str:
+    """Return the source of a check's cell without the call of ``check``, which is made from outside."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return source
+    lines = source.splitlines()
+    for statement in reversed(statements):
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check":
+            del lines[statement.lineno - 1 : statement.end_lineno]
+    return "\n".join(lines)
+
+
+def _count(reply: Reply) -> int | None:
+    found = reply.content.get("execution_count")
+    return found if type(found) is int else None
+
+
+def _write(notebook: NotebookNode, target: Path) -> tuple[str, ...]:
+    """Write the notebook as it ran; outputs that no notebook can hold are left out."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        ipynb.write(notebook, target)
+    except (InvalidField, ValueError, RecursionError):
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.update(outputs=[], execution_count=None)
+        ipynb.write(notebook, target)
+        return ("Outputs were left out: they are not what a notebook can hold.",)
+    return ()
