@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -23,13 +24,11 @@ def open_labs(scope: Scope, /, lab: str | None, no_browser: bool, port: int | No
     """
     from academy.jupyterlab.installation import Installation
     from academy.jupyterlab.session import Session
-    from academy.labs.learner import Learner
 
     installation = Installation()
     if not installation.is_current():
         installation.install()
-    with said_when_slow(f"Starting the service of {scope.home.root} …"):
-        notebook = Learner(scope.home).open(lab) if lab else None
+    notebook = _own_copy(scope, lab) if lab else None
     scope.home.work.mkdir(parents=True, exist_ok=True)
     session = Session(scope.home, notebook)
     address = session.running() if port is None else None
@@ -43,3 +42,10 @@ def open_labs(scope: Scope, /, lab: str | None, no_browser: bool, port: int | No
     sys.stdout.flush()
     # JupyterLab takes this process over, so that Ctrl-C and signals reach it as if it had been called.
     os.execve(command[0], command, session.environment(os.environ))
+
+
+def _own_copy(scope: Scope, lab: str) -> Path:
+    from academy.labs.learner import Learner
+
+    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+        return Learner(scope.home).open(lab)

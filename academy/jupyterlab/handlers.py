@@ -121,6 +121,11 @@ def handlers(base_url: str) -> list[tuple[str, type[web.RequestHandler]]]:
     return [(url_path_join(base_url, path), handler) for path, handler in routes]
 
 
+def _load_jupyter_server_extension(server: Any) -> None:
+    """Jupyter Server calls this when it starts."""
+    server.web_app.add_handlers(".*$", handlers(server.web_app.settings["base_url"]))
+
+
 def _text(body: dict[str, Any], name: str) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value:
