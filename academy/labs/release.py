@@ -53,8 +53,7 @@ def release(labs: Sequence[Lab], to: Path, *, pack: Path | None = None) -> list[
     with contextlib.ExitStack() as stack:
         place = stack.enter_context(workshop(to))
         moves = [(place / lab.id, to / lab.id) for lab in labs]
-        wrong = [fault for lab in labs for fault in _made(lab, place)]
-        _refuse(wrong)
+        examine(labs, place)
         if packs:
             store = stack.enter_context(workshop(packs))
             moves += [(store / lab.id, packs / lab.id) for lab in labs]
@@ -62,6 +61,11 @@ def release(labs: Sequence[Lab], to: Path, *, pack: Path | None = None) -> list[
                 make_pack(lab, store)
         _publish(moves)
     return [_released(lab.id, to, packs) for lab in labs]
+
+
+def examine(labs: Sequence[Lab], place: Path) -> None:
+    """Write the learners' editions into ``place``, and refuse labs of which they hold too much."""
+    _refuse([fault for lab in labs for fault in _made(lab, place)])
 
 
 @contextlib.contextmanager
