@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -153,10 +155,11 @@ class _Packs:
         found: dict[str, Similarity] = {}
         for sheet in made:
             if sheet.lab in self._made:
-                given = self._made[sheet.lab].release.notebook
+                pack = self._made[sheet.lab]
+                given = pack.release.notebook
                 submissions = [row.graded.submission for row in sheet.graded]
                 codes = [own_code(one.learner, one.folder / f"{one.lab}.ipynb", given) for one in submissions]
-                found[sheet.lab] = similar(codes)
+                found[sheet.lab] = similar(codes, own_code("", pack.lab.notebook, given))
         return found
 
 
@@ -189,7 +192,9 @@ def _graded(handed_in: list[HandIn], packs: _Packs, jobs: int, stage: Path) -> l
     def done(graded: Graded) -> None:
         key = (graded.submission.learner, graded.submission.lab)
         one = by_key[key]
-        rows[key] = Row(graded, one.notes, one.moodle_id, one.canvas_id)
+        # The learner reads it too, and knows of no folder of ours.
+        short = re.sub(r"(/[^\s/:]+)+/(?=[^\s/]+\.ipynb)", "", graded.error)
+        rows[key] = Row(replace(graded, error=short), one.notes, one.moodle_id, one.canvas_id)
         bar.say(one_line(rows[key]))
 
     wanted = []

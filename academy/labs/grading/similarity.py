@@ -55,9 +55,11 @@ class Similarity:
     too_short: tuple[str, ...]
 
 
-def similar(codes: Sequence[OwnCode], *, least_score: float = _LEAST_SCORE) -> Similarity:
-    """Compare every two of a class."""
-    common = _common(codes)
+def similar(
+    codes: Sequence[OwnCode], solution: OwnCode | None = None, *, least_score: float = _LEAST_SCORE
+) -> Similarity:
+    """Compare every two of a class; what the lab's own ``solution`` has, anyone may have found."""
+    common = _common(codes) | frozenset(_sequences(solution) if solution else ())
     prints = [_Print.of(code, common) for code in codes]
     long = [one for one in prints if len(one.own) >= _LEAST_TOKENS]
     short = tuple(one.code.learner for one in prints if len(one.own) < _LEAST_TOKENS)

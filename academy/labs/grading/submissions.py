@@ -19,9 +19,9 @@ from academy.labs.grading.scores import Submission
 from academy.labs.grading.unpacking import LITTER, Bounds, Refused, copy_file, copy_tree, unpack
 from academy.labs.manifest import LAB_ID
 
-# Moodle names a folder "Full name_1234_assignsubmission_file_", Canvas a file
-# "surnamename_LATE_1234_56789_name.ipynb": the learner's number, then the file's.
-_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|onlinetext)(_.*)?", re.DOTALL)
+# Moodle names a folder "Full name_1234_assignsubmission_file_" (or puts that before the file's own name),
+# Canvas a file "surnamename_LATE_1234_56789_name.ipynb": the learner's number, then the file's.
+_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?(?P<rest>.*)", re.DOTALL)
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_(?P<file>\d+)_(?P<rest>.+)", re.DOTALL)
 _TAKEN = (".ipynb", ".zip")
 _MOST_OF_A_NAME = 120
@@ -107,7 +107,7 @@ def _parcels(folder: Path) -> Iterator[_Parcel]:
             continue
         moodle, canvas = _MOODLE.fullmatch(path.name), _CANVAS.fullmatch(path.name)
         if moodle and moodle["kind"] == "file":
-            yield _Parcel(path, moodle["name"], moodle_id=moodle["id"])
+            yield _Parcel(path, moodle["name"], moodle_id=moodle["id"], rest=moodle["rest"])
         elif path.is_dir() and not moodle:
             yield _Parcel(path, path.name)
         elif path.suffix.lower() in _TAKEN and canvas:

@@ -35,10 +35,13 @@ class Row:
     def notes(self) -> tuple[str, ...]:
         """All that the instructor should know of this row, the reason why it was not graded first."""
         graded = self.graded
-        cut = [f"{task.task} cut: {task.cut}" for task in graded.tasks if task.cut]
+        # A note on the cell that was cut says the same of it.
+        known = "\n".join(graded.notes)
+        cut = [f"{task.task} cut: {task.cut}" for task in graded.tasks if task.cut and task.cut not in known]
+        if graded.error:
+            return (f"not graded: {graded.error}", *self.said, *graded.notes)
         faults = [f"the check of {t.task} failed: {t.check.error}" for t in graded.tasks if t.check.error]
-        refused = [f"not graded: {graded.error}"] if graded.error else []
-        return (*refused, *self.said, *graded.notes, *cut, *faults)
+        return (*self.said, *graded.notes, *cut, *faults)
 
 
 @dataclass(frozen=True)

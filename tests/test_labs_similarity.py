@@ -1,0 +1,208 @@
+"""Who wrote alike is found through new names and moved comments; who worked alone is not accused."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+
+from academy.labs.grading.own_code import OwnCode, own_code
+from academy.labs.grading.similarity import Similarity, similar, similarity_csv, similarity_page
+from tests.labs_made_up import LAB, write_notebook
+
+HEAD = (
+    'def long_months(days, limit):\n    """Return how many of the months have more days than the limit."""\n'
+)
+STUB = HEAD + "    # Your code here\n    raise NotImplementedError('Count the long months.')\n"
+GIVEN = (
+    "import pandas as pd\nmonths = pd.read_csv('data/months.csv')\n"
+    "print(long_months(months['days'], limit))\n"
+    "months.groupby('days').size().sort_values().plot(kind='bar')\n"
+)
+ORIGINAL = (
+    HEAD
+    + """\
+    # keep a tally by hand
+    counter = 0
+    position = 0
+    values = list(days)
+    while position < len(values):
+        current = values[position]
+        if not current <= limit:
+            counter = counter + 1
+        position = position + 1
+    assert counter >= 0, "never negative"
+    return counter
+"""
+)
+# The same with other names, other texts, comments moved, and blank lines.
+DISGUISED = (
+    HEAD
+    + """\
+    n = 0
+    i = 0
+    xs = list(days)     # a list, so that it has a length
+
+    while i < len(xs):
+        x = xs[i]
+        # is it long?
+        if not x <= limit:
+            n = n + 1
+
+        i = i + 1
+    assert n >= 0, "cannot be"
+    return n
+"""
+)
+INDEPENDENT = {
+    "loop": HEAD
+    + """\
+    total = 0
+    for index in range(len(days)):
+        if days[index] > limit:
+            total += 1
+        else:
+            continue
+    print("the number is", total)
+    return total
+""",
+    "numpy": HEAD
+    + """\
+    import numpy as np
+    values = np.asarray(days)
+    if values.size == 0:
+        return 0
+    above = values > limit
+    number = int(above.sum())
+    return number
+""",
+    "recursive": HEAD
+    + """\
+    remaining = list(days)
+    if not remaining:
+        return 0
+    first, *others = remaining
+    added = 1 if first > limit else 0
+    return added + long_months(others, limit)
+""",
+    "exceptions": HEAD
+    + """\
+    place = 0
+    number = 0
+    while True:
+        try:
+            day = days[place]
+        except IndexError:
+            break
+        if day > limit:
+            number += 1
+        place += 1
+    return number
+""",
+    "filter": HEAD
+    + """\
+    def is_long(day):
+        return day > limit
+    long_ones = list(filter(is_long, days))
+    how_many = len(long_ones)
+    return how_many
+""",
+}
+SHORT = HEAD + "    return sum(1 for number in days if number > limit)\n"
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> Path:
+    return write_notebook(tmp_path / "release.ipynb", GIVEN, STUB)
+
+
+def codes(release: Path, **sources: str) -> list[OwnCode]:
+    return [
+        own_code(learner, write_notebook(release.parent / f"{learner}.ipynb", GIVEN, source), release)
+        for learner, source in sources.items()
+    ]
+
+
+def pairs(found: Similarity) -> list[tuple[str, str]]:
+    return [(pair.first, pair.second) for pair in found.pairs]
+
+
+def test_renamed_variables_and_moved_comments_are_found(release: Path) -> None:
+    found = similar(codes(release, ann=ORIGINAL, ben=DISGUISED, **INDEPENDENT))
+    assert pairs(found) == [("ann", "ben")]
+    assert found.pairs[0].score == 1.0
+    assert found.compared >= 5
+
+
+def test_independent_solutions_accuse_nobody(release: Path) -> None:
+    found = similar(codes(release, ann=ORIGINAL, **INDEPENDENT))
+    assert pairs(found) == []
+    assert found.compared >= 5
+
+
+def test_a_copy_with_additions_is_found(release: Path) -> None:
+    longer = DISGUISED.replace(
+        "    return n\n",
+        "    report = {'days': len(xs), 'long': n, 'limit': limit}\n    print(report)\n    return n\n",
+    )
+    found = similar(codes(release, ann=ORIGINAL, ben=longer))
+    assert pairs(found) == [("ann", "ben")]
+    assert found.pairs[0].score > 0.8
+
+
+def test_a_short_solution_accuses_nobody(release: Path) -> None:
+    found = similar(codes(release, ann=SHORT, ben=SHORT))
+    assert pairs(found) == []
+    assert found.too_short == ("ann", "ben")
+
+
+def test_what_most_of_the_class_wrote_accuses_nobody(release: Path) -> None:
+    everyone = {f"learner{number}": ORIGINAL for number in range(6)}
+    found = similar(codes(release, **everyone, **INDEPENDENT))
+    assert pairs(found) == []
+
+
+def test_the_labs_own_solution_accuses_nobody(release: Path) -> None:
+    ann, ben, solution = codes(release, ann=ORIGINAL, ben=DISGUISED, solution=ORIGINAL)
+    assert pairs(similar([ann, ben], solution)) == []
+
+
+def test_what_the_release_gave_is_nobodys_own(release: Path) -> None:
+    moved = write_notebook(release.parent / "moved.ipynb", STUB + GIVEN, "# only a comment")
+    assert own_code("ann", moved, release).tokens == ()
+
+
+def test_code_that_does_not_compile_is_compared_all_the_same(release: Path) -> None:
+    broken = "x = (\n"
+    found = similar(codes(release, ann=broken + ORIGINAL, ben=broken + ORIGINAL))
+    assert pairs(found) == [("ann", "ben")]
+
+
+def test_what_is_no_notebook_has_no_code(release: Path) -> None:
+    torn = release.parent / "torn.ipynb"
+    torn.write_text("{")
+    assert own_code("ann", torn, release) == OwnCode("ann", (), ())
+
+
+def test_magics_do_not_break_it(release: Path) -> None:
+    (ann,) = codes(release, ann="%pip install x\n!ls\n" + ORIGINAL)
+    assert len(ann.tokens) >= 50
+
+
+def test_the_page_shows_both_and_says_that_it_proves_nothing(release: Path) -> None:
+    hostile = ORIGINAL.replace("never negative", "</pre><script>alert(1)</script>")
+    found = {LAB: similar(codes(release, ann=hostile, ben=DISGUISED))}
+    page = similarity_page(found)
+    assert "Similarity is no proof." in page
+    assert "<script>" not in page
+    assert page.count("<mark>    assert ") == 2
+    assert "while position &lt; len(values):" in page
+    assert "while i &lt; len(xs):" in page
+    (line,) = csv.DictReader(io.StringIO(similarity_csv(found)))
+    assert line == {"lab": LAB, "learner": "ann", "other": "ben", "score": "1.00", "tokens_alike": "50"}
+
+
+def test_a_class_without_pairs_is_said_in_words(release: Path) -> None:
+    assert "No two are alike" in similarity_page({LAB: similar(codes(release, ann=ORIGINAL))})
