@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,9 +91,11 @@ def _took(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"
 
 
-def _beside(page: Path):  # type: ignore[no-untyped-def]
+def _beside(page: Path) -> Callable[[str], str]:
+    folder = page.absolute().parent
+
     def relative(path: str) -> str:
         found = Path(path)
-        return str(found.relative_to(page.parent)) if found.is_relative_to(page.parent) else found.as_uri()
+        return str(found.relative_to(folder)) if found.is_relative_to(folder) else found.as_uri()
 
     return relative

@@ -1,1 +1,140 @@
-"""Run labs as tests: ``pytest notebooks/ labs/``."""
+"""Run labs as tests: ``pytest notebooks/ labs/``.
+
+Collects ``notebooks/NN-verb-noun.ipynb`` (an item for each code cell) and ``labs/NN-verb-noun/lab.yml``
+(items for each task: its check passes solved, fails unsolved) where both are there, and nothing else. With
+``--nbval`` it stands back. All labs that are needed are run by one process, side by side and each once,
+also under pytest-xdist.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from academy.labs.suite.items import RESULTS, LabFile, LabItem, lab_file, lab_of
+from academy.labs.suite.options import Edition, Options
+from academy.labs.suite.results import Results, Unit
+from academy.paths import write_json
+
+_END_S = 30.0
+_INPUT = "academy_suite"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options; their names begin with ``--academy``."""
+    group = parser.getgroup("academy", "Academy's labs")
+    group.addoption(
+        "--academy-update", action="store_true", help="Write the outputs of labs anew into their notebooks."
+    )
+    group.addoption(
+        "--academy-report", metavar="DIR", help="Write junit.xml, report.html and executed notebooks there."
+    )
+    group.addoption(
+        "--academy-jobs", metavar="N", type=int, help="How many runs side by side. Default: the cores."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make what starts and ends the process that runs labs."""
+    suite = Suite(config)
+    config.stash[RESULTS] = lambda: suite.results
+    config.pluginmanager.register(suite, "academy-suite")
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> LabFile | None:
+    """Collect files of labs."""
+    option = parent.config.option
+    if getattr(option, "nbval", False) or getattr(option, "nbval_lax", False):
+        return None
+    return lab_file(file_path, parent)
+
+
+class Suite:
+    """The labs of one session of pytest."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+        self._is_worker = worker is not None
+        self._folder = Path(worker[_INPUT]) if worker is not None else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def results(self) -> Results:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="academy-pytest-"))
+        return Results(self._folder)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a worker of pytest-xdist where the reports will be."""
+        node.workerinput[_INPUT] = str(self.results.root)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Start when the first worker has collected; all of them collect the same."""
+        files = dict.fromkeys(self._config.rootpath / item.partition("::")[0] for item in ids)
+        self._start(_units(path for path in files if path.suffix in (".ipynb", ".yml")))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Start what the items need, all of it, so that it runs side by side."""
+        if not self._is_worker and not self._config.option.collectonly:
+            items = [item for item in session.items if isinstance(item, LabItem)]
+            self._start(_units(dict.fromkeys(item.path for item in items)))
+
+    def pytest_unconfigure(self) -> None:
+        """End the process that runs labs, and with it all that it started."""
+        if self._is_worker or self._folder is None:
+            return
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_END_S)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _start(self, units: list[Unit]) -> None:
+        if not units or self._process is not None:
+            return
+        option, results = self._config.option, self.results
+        report = Path(option.academy_report).absolute() if option.academy_report else None
+        folder = report / "notebooks" if report else None
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+        request = {
+            "units": [unit.to_json() for unit in units],
+            "options": Options(update=option.academy_update, folder=folder).to_json(),
+            "jobs": option.academy_jobs or len(os.sched_getaffinity(0)),
+            "report": str(report) if report else None,
+        }
+        write_json(results.request_file, request)
+        command = [sys.executable, "-m", "academy.labs.suite.runner", str(results.root)]
+        with results.log_file.open("wb") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        threading.Thread(target=_note_end, args=(self._process, results), daemon=True).start()
+
+
+def _note_end(process: subprocess.Popen[bytes], results: Results) -> None:
+    """Tell those who wait, also in workers, that there will be no more reports."""
+    process.wait()
+    if results.root.exists():
+        results.ended_file.touch()
+
+
+def _units(files: Iterable[Path]) -> list[Unit]:
+    """Return what has to be run for these files: a notebook asks for the solved edition only."""
+    found: dict[str, Unit] = {}
+    for file in files:
+        lab = lab_of(file)
+        editions = (Edition.SOLVED,) if file.suffix == ".ipynb" else tuple(Edition)
+        for unit in (Unit(lab, edition) for edition in editions if lab is not None):
+            found.setdefault(unit.key, unit)
+    return sorted(found.values(), key=lambda unit: (str(unit.lab.notebook), unit.edition is Edition.LEARNER))

@@ -87,7 +87,7 @@ class EditionReport:
     @property
     def faults(self) -> tuple[str, ...]:
         """All that is not as it should be, in words."""
-        cells = (f"cell {cell.number} ({cell.line}): {cell.reason}" for cell in self.first_faults)
+        cells = (f'cell {cell.number} "{cell.line}": {cell.reason}' for cell in self.first_faults)
         return (*self.problems, *cells, *(check.fault for check in self.checks if check.fault))
 
     @property

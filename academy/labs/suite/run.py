@@ -102,8 +102,8 @@ def _execute(lab: Lab, source: NotebookNode, place: _Place) -> Ran:
             limits.lab_s,
             go_on=learner,
             last=last_check(source) if learner else None,
-            on_start=around.watch,
-            why_ended=around.exceeded,
+            on_start=lambda child: around.watch.add(child.root),
+            why_ended=lambda: around.watch.exceeded,
         )
         # papermill raises for an error in any output, also where the cell is meant to fail; see course.ended.
         with contextlib.suppress(PapermillExecutionError):

@@ -15,17 +15,10 @@ from academy.labs.manifest import LAB_ID
 from academy.labs.nursery import Nursery
 from academy.labs.suite.options import Edition, Options
 from academy.labs.suite.report import EditionReport, LabReport
+from academy.labs.suite.results import Unit
 from academy.labs.suite.run import run_edition, title_of
 
 BOTH = (Edition.SOLVED, Edition.LEARNER)
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One edition of one lab: what is run at once."""
-
-    lab: Lab
-    edition: Edition
 
 
 @dataclass

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from academy.labs.collection import Lab
 from academy.labs.confinement import Confinement, Watch
 from academy.labs.manifest import Limits
-from academy.labs.nursery import Child, Nursery
+from academy.labs.nursery import Nursery
 from academy.labs.nursery.kernel import warm_kernels
 from academy.paths import Home
 
@@ -22,23 +22,16 @@ _OWN = ("ACADEMY_HOME", "ACADEMY_WORK", "ACADEMY_LAB", "ACADEMY_LABS", "ACADEMY_
 _POINTED = ("MLFLOW_", "AZUREML_", "IDENTITY_", "MSI_")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Surroundings:
-    """Where one run takes place; ``kernels`` is its class of kernel managers."""
+    """Where one run takes place; ``kernels`` is its class of kernel managers.
+
+    ``watch`` looks at the service and the kernel together, and all that they started.
+    """
 
     kernels: Any
     cwd: Path
-    confinement: Confinement
-    watches: ExitStack
-    watching: list[Watch] = field(default_factory=list)
-
-    def watch(self, child: Child) -> None:
-        """Look from outside at what a child and all that it starts use."""
-        self.watching.append(self.watches.enter_context(Watch(child.root, self.confinement)))
-
-    def exceeded(self) -> str:
-        """Say which limit was exceeded, and by how much; empty when none was."""
-        return next((str(watch.exceeded) for watch in self.watching if watch.exceeded), "")
+    watch: Watch
 
 
 @contextmanager
@@ -48,14 +41,12 @@ def surroundings(root: Path, lab: Lab, limits: Limits, nursery: Nursery) -> Iter
     env = _environment(root, home, lab)
     # Labs are run as they are, in no sandbox; the limits are looked at from outside.
     confinement = Confinement((), (root,), limits.memory_gb, limits.processes)
-    with ExitStack() as stack:
-        nursery.service(home, env=env)
-        stack.callback(nursery.down, home)
-        made = Surroundings(
-            warm_kernels(nursery, env=env), lab.notebook.parent, confinement, stack.enter_context(ExitStack())
-        )
-        made.watch(nursery.service_child(home))
-        yield made
+    nursery.service(home, env=env)
+    try:
+        with Watch(nursery.service_child(home).root, confinement) as watch:
+            yield Surroundings(warm_kernels(nursery, env=env), lab.notebook.parent, watch)
+    finally:
+        nursery.down(home)
 
 
 def stage(lab: Lab, root: Path) -> Lab:
