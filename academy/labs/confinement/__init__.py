@@ -12,7 +12,8 @@ The first of ``writable`` is the submission's own folder: HOME and TMPDIR lie in
 the system's libraries and the cache of built environments can be read without being named.
 """
 
-from academy.labs.confinement.confine import Confinement, missing, unavailable
+from academy.labs.confinement.confine import Confinement
+from academy.labs.confinement.machine import missing, unavailable
 from academy.labs.confinement.watch import Watch
 
 __all__ = ["Confinement", "Watch", "missing", "unavailable"]

@@ -1,13 +1,36 @@
-"""What a confined process may do."""
+"""What a confined process may do, and whether this machine can hold it to that."""
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import os
+import resource
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from academy.environments import interpreters
+from academy.environments.folders import curated_environments
+from academy.labs.confinement import landlock
 from academy.paths.home import environment_cache
+
+_PACKAGE = Path(__file__).parents[2]
+
+# Programs and libraries, which hold nothing of anybody.
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/sys/devices/system")
+
+# What programs read in /etc; the rest of it, passwords and keys among them, is not there.
+_SETTINGS = """
+    alternatives ca-certificates crypto-policies debian_version fonts gai.conf group host.conf hosts inputrc
+    ld.so.cache ld.so.conf ld.so.conf.d localtime magic mime.types nsswitch.conf os-release passwd pki
+    protocols resolv.conf services ssl/certs ssl/openssl.cnf timezone
+"""
+
+_DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom", "shm"))
+_EPHEMERAL = (32768, 60999)
 
 
 @dataclass(frozen=True)
@@ -26,14 +49,16 @@ class Confinement:
     @property
     def own(self) -> Path:
         """The submission's own folder."""
-        return self.writable[0]
+        return self.writable[0].absolute()
 
     @property
     def temporary(self) -> Path:
+        """Where temporary files go; it is ``/tmp`` too where there are namespaces."""
         return self.own / ".tmp"
 
     @property
     def home(self) -> Path:
+        """What stands in for the user's home folder."""
         return self.own / ".home"
 
     def variables(self) -> dict[str, str]:
@@ -46,7 +71,19 @@ class Confinement:
             "XDG_CONFIG_HOME": str(home / ".config"),
             "XDG_DATA_HOME": str(home / ".local" / "share"),
             "ACADEMY_ENVIRONMENT_CACHE": str(environment_cache()),
+            # Looked for in the user's home otherwise, which is another one.
+            "ACADEMY_PYTHONS": os.pathsep.join(str(found.path) for found in interpreters.known()),
         }
+
+    def with_software(self) -> Confinement:
+        """Return the same with all readable that programs consist of."""
+        return replace(self, readable=(*self.readable, *software()))
+
+    def everything(self) -> list[Path]:
+        """Return all that can be seen: each path as it was given, and the place that it leads to."""
+        named = [*self.readable, *self.writable, *(Path("/etc", name) for name in _SETTINGS.split())]
+        paths = [*map(Path, _SYSTEM), *map(Path.absolute, named)]
+        return [path for path in (*paths, *map(Path.resolve, paths)) if path.exists() or path.is_symlink()]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -66,13 +103,65 @@ class Confinement:
         )
 
     def enter(self) -> None:
-        """Confine this process, and all that it starts, for good."""
+        """Confine this process, and all that it starts, for good: files, connections, memory.
+
+        Processes and the view of the machine are confined above, by the nursery's keeper, where the
+        system has namespaces.
+
+        Raises
+        ------
+        OSError
+            The system refuses.
+        """
+        most = _data_bytes() + int(self.memory_gb * 2**30)
+        for kind, wanted in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, most)):
+            hard = resource.getrlimit(kind)[1]
+            limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+            resource.setrlimit(kind, (limit, limit))
+        in_view = _same(Path("/tmp"), self.temporary)
+        landlock.restrict(
+            listed=[Path("/")] if in_view else [],  # nothing else is there
+            readable=[*self.everything(), Path("/proc")],
+            writable=[*self.writable, *([Path("/tmp")] if in_view else []), *_DEVICES],
+        )
+        if (ruleset := connections()) is not None:
+            landlock.restrict_ports(ruleset)
+            os.close(ruleset)
 
 
-def unavailable() -> str:
-    """Return why this machine cannot confine; empty when it can."""
-    return ""
+@functools.cache
+def connections() -> int | None:
+    """Return the rules (a descriptor) that let TCP connections go to ports that the system hands out.
+
+    None where Landlock has no such rules. There are 28,000 of them: the nursery makes them once.
+
+    Those are the ports of services, endpoints and ranks on this machine, each of which asks for a token or
+    a key. A rule knows ports, not hosts; so this also keeps out the web, mail, databases and JupyterLab.
+    """
+    if landlock.abi() < 4:
+        return None
+    first, last = _EPHEMERAL
+    with contextlib.suppress(OSError, ValueError):
+        first, last = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    return landlock.port_rules(range(first, last + 1))
 
 
-def missing() -> tuple[str, ...]:
-    return ()
+def software() -> tuple[Path, ...]:
+    """Return the folders of this Python, of its packages, and of the environments that jobs run in."""
+    found = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix, sys.base_exec_prefix)}
+    found |= {interpreter.path.parents[1] for interpreter in interpreters.known()}
+    return (*sorted(found), Path(sys.prefix), _PACKAGE, curated_environments(), environment_cache())
+
+
+def _data_bytes() -> int:
+    """Return what this process holds already: a fork of the nursery holds the stack."""
+    with contextlib.suppress(OSError), open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith("VmData:"))
+    return 0
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

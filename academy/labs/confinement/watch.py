@@ -1,7 +1,121 @@
-"""Watch."""
+"""A watch over confined trees: counts and measures them from outside, and ends those that take too much."""
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
+from types import TracebackType
+
+from academy.labs.confinement.confine import Confinement
+from academy.labs.confinement.tree import below, end_tree
+
+EVERY_S = 0.05
+
+# A look may take this part of the time; where a tree is large, looks are rarer.
+_PART = 0.2
+
 
 class Watch:
-    """Looks at a tree from outside."""
+    """Looks at the trees below some processes, all together, until it is stopped.
+
+    ``exceeded`` is empty, or says in a sentence which limit was passed; everything has been ended then.
+
+    Parameters
+    ----------
+    pids
+        The ``root`` of each child that the confinement is for.
+    """
+
+    def __init__(
+        self, pids: int | tuple[int, ...], confinement: Confinement, *, every_s: float = EVERY_S
+    ) -> None:
+        self.confinement = confinement
+        self.exceeded = ""
+        self.most_memory_gb = 0.0
+        self.most_processes = 0
+        self._roots = [pids] if isinstance(pids, int) else list(pids)
+        self._every_s = every_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="confinement-watch", daemon=True)
+
+    def __enter__(self) -> Watch:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking; the trees go on."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def add(self, pid: int) -> None:
+        """Watch one more tree; it counts together with the others."""
+        self._roots = [*self._roots, pid]
+        if self.exceeded:
+            end_tree(pid)
+
+    def kill(self) -> None:
+        """End all the trees."""
+        for root in self._roots:
+            end_tree(root)
+
+    def look(self) -> str:
+        """Look once; return which limit is passed, or nothing."""
+        limit = self.confinement.processes
+        found = [pid for root in self._roots for pid in below(root, most=limit)]
+        self.most_processes = max(self.most_processes, len(found))
+        if len(found) > limit:
+            return f"more than {limit} processes ran at once"
+        most = self.confinement.memory_gb
+        used = _memory_gb(found, most)
+        self.most_memory_gb = max(self.most_memory_gb, used)
+        if used > most:
+            return f"{used:.1f} GB of memory were in use, and {most:g} GB are allowed"
+        return ""
+
+    def _watch(self) -> None:
+        pause = self._every_s
+        while not self._stopped.wait(pause):
+            began = time.monotonic()
+            exceeded = self.look()
+            if exceeded:
+                self.exceeded = exceeded
+                self.kill()
+                return
+            pause = max(self._every_s, (time.monotonic() - began) / _PART)
+
+
+def _memory_gb(pids: list[int], limit_gb: float) -> float:
+    """Return what the processes take up. Pages that several share count once, if it comes to that.
+
+    The kernel has to walk through every page to find out; it is asked only when the sum of what each
+    takes up, shared pages and all, is above the limit.
+    """
+    whole = sum(_resident_gb(pid) for pid in pids)
+    return whole if whole <= limit_gb else sum(_proportional_gb(pid) for pid in pids)
+
+
+def _resident_gb(pid: int) -> float:
+    with contextlib.suppress(OSError, StopIteration), open(f"/proc/{pid}/status") as file:
+        return _kilobytes(next(line for line in file if line.startswith("VmRSS:")))
+    return 0.0
+
+
+def _proportional_gb(pid: int) -> float:
+    """Return a process's share of the memory it uses: a page that four use is a quarter each."""
+    with contextlib.suppress(OSError, StopIteration), open(f"/proc/{pid}/smaps_rollup") as file:
+        return _kilobytes(next(line for line in file if line.startswith("Pss:")))
+    return 0.0
+
+
+def _kilobytes(line: str) -> float:
+    return int(line.split()[1]) / 2**20

@@ -18,8 +18,8 @@ _LENGTH = struct.Struct("!I")
 class Birth:
     """One child: a function of this package's process, or (``command``) another program.
 
-    ``target`` is ``module:function``; it is called with ``argument`` and, when ``passed`` is not 0, with
-    that many descriptors after it.
+    ``target`` is ``module:function``; it is called with ``argument``, and after it the descriptors that
+    are passed on. ``namespaces`` says whether the machine has them for a child that is confined.
     """
 
     target: str
@@ -28,7 +28,7 @@ class Birth:
     cwd: str
     confine: Confinement | None = None
     command: tuple[str, ...] = ()
-    passed: int = 0
+    namespaces: bool = False
 
     def to_bytes(self) -> bytes:
         content = asdict(self) | {"confine": self.confine.to_json() if self.confine else None}

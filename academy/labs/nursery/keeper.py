@@ -29,8 +29,8 @@ def keep(cradle: Cradle, nursery: int) -> Cradle | None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
     cradle.settle()
     end_with_parent(signal.SIGTERM, nursery)
-    confine = cradle.birth.confine
-    if confine is not None and enter_namespaces():
+    if cradle.birth.confine is not None and cradle.birth.namespaces:
+        enter_namespaces()
         end_with_parent(signal.SIGTERM, nursery)
         return _keep_namespace(cradle)
     pid = os.fork()

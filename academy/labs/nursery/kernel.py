@@ -226,10 +226,11 @@ class WarmKernelManager(AsyncKernelManager):  # type: ignore[misc]
         return False
 
     async def _async_pre_start_kernel(self, **options: Any) -> Any:
-        if self.provisioner is None:
-            self.kernel_id = self.kernel_id or options.pop("kernel_id", str(uuid.uuid4()))
-            self.provisioner = WarmProvisioner(
-                kernel_id=self.kernel_id, kernel_spec=self.kernel_spec, parent=self
+        own: Any = self
+        if own.provisioner is None:  # it stays when the kernel is started again
+            own.kernel_id = own.kernel_id or options.pop("kernel_id", str(uuid.uuid4()))
+            own.provisioner = WarmProvisioner(
+                kernel_id=own.kernel_id, kernel_spec=own.kernel_spec, parent=own
             )
         return await super()._async_pre_start_kernel(**options)
 

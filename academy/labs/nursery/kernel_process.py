@@ -25,7 +25,8 @@ def run(argument: dict[str, Any], report_fd: int) -> None:
     name_process("academy-kernel")
     argv: list[str] = argument["argv"]
     spec = importlib.util.find_spec(LAUNCHER)
-    assert spec is not None and spec.origin is not None
+    assert spec is not None
+    assert spec.origin is not None
     sys.argv = [spec.origin, *argv]
     sys.orig_argv = [sys.executable, "-m", LAUNCHER, *argv]
     _know_matplotlib()

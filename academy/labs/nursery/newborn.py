@@ -47,7 +47,7 @@ def live(cradle: Cradle) -> NoReturn:
         end_with_parent(signal.SIGKILL, keeper)
         if not forked:
             _execute(cradle)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  whatever it is: this process must not go on as the nursery
         traceback.print_exc()
         os._exit(1)
     run(birth.target, birth.argument, cradle.returned, cradle.passed)
@@ -63,7 +63,7 @@ def run(target: str, argument: Any, returned: int, passed: list[int]) -> NoRetur
             file.write(json.dumps(value).encode())
     except SystemExit as leaving:
         status = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  as at the end of any Python: shown, and told by the status
         traceback.print_exc()
         status = 1
     _leave(status)

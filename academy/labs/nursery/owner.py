@@ -15,16 +15,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from academy.errors import AcademyError
 from academy.labs.confinement import Confinement, unavailable
+from academy.labs.confinement.machine import has_namespaces
 from academy.labs.nursery.birth import Birth, send
 from academy.labs.nursery.child import Child, NurseryError
 from academy.labs.nursery.stack import IMPORT_VARIABLES, STACK
-from academy.paths import Home
+from academy.paths import Home, write_json
 from academy.service.process import START_TIMEOUT_S, STOP_TIMEOUT_S, ServiceInfo, up
 
 # The imports take seconds, and longer where many processes start at once.
@@ -68,10 +70,10 @@ class Nursery:
         self._folder = Path(tempfile.mkdtemp(prefix="academy-nursery-"))
         ours, theirs = socket.socketpair()
         kind = "warm" if self.warm else "cold"
+        command = [sys.executable, "-m", "academy.labs.nursery.parent"]
         with theirs, (self._folder / "nursery.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "academy.labs.nursery.parent", str(theirs.fileno()), kind]
-                + list(self._modules),
+                [*command, str(theirs.fileno()), kind, *self._modules],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -126,7 +128,14 @@ class Nursery:
     ) -> ServiceInfo:
         """Start the home's service unless it runs, as ``academy.service.process.up`` does, but forked."""
         spawn = functools.partial(self._spawn_service, env=env, confine=confine)
-        return up(home, port=port, timeout_s=timeout_s, spawn=spawn)
+        info = up(home, port=port, timeout_s=timeout_s, spawn=spawn)
+        child = self._services.get(home.root)
+        if child is None or info.pid == child.pid or child.poll() is not None:
+            return info
+        # A confined service knows itself by another id than we know it by.
+        info = replace(info, pid=child.pid)
+        write_json(home.service_file, asdict(info), mode=0o600)
+        return info
 
     def down(self, home: Home) -> bool:
         """End the service that this nursery started for the home, its jobs and its replicas.
@@ -152,9 +161,11 @@ class Nursery:
     def bear(self, birth: Birth, descriptors: Sequence[int] = (), *, log: Path | None = None) -> Child:
         """Start a child; the descriptors are passed to its function."""
         self._started()
-        assert self._folder is not None and self._connection is not None
+        assert self._folder is not None
+        assert self._connection is not None
         if birth.confine is not None:
             prepare(birth.confine)
+            birth = replace(birth, confine=birth.confine.with_software(), namespaces=has_namespaces())
         number = next(self._numbers)
         chosen_log = log or self._folder / f"{number}.log"
         returned = self._folder / f"{number}.json"
@@ -217,7 +228,6 @@ class Nursery:
             self.environment(env, confine),
             str(home.root),
             confine,
-            passed=1,
         )
         self._services[home.root] = self.bear(birth, [report_fd], log=home.log_file)
 
@@ -239,4 +249,6 @@ def prepare(confine: Confinement) -> None:
     if reason:
         raise ConfinementUnavailable(reason)
     for folder in (confine.temporary, confine.home):
+        if folder.is_symlink():
+            folder.unlink()  # that comes from the submission, and leads who knows where
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)

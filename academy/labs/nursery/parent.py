@@ -14,8 +14,10 @@ import signal
 import socket
 import sys
 import traceback
+from typing import Any
 
 from academy.jobs.processes import become_subreaper
+from academy.labs.confinement.confine import connections
 from academy.labs.confinement.tree import end_below
 from academy.labs.nursery import keeper, newborn, stack
 from academy.labs.nursery.birth import receive
@@ -45,7 +47,7 @@ def serve(connection: socket.socket, *, warm: bool, variables: dict[str, str]) -
     keepers: set[int] = set()
     sleeping = _wake_on_child()
     owner = os.pidfd_open(os.getppid()) if sys.platform == "linux" else -1
-    watched = [connection, sleeping, *([owner] if owner >= 0 else [])]
+    watched: list[Any] = [connection, sleeping, *([owner] if owner >= 0 else [])]
     while True:
         ready = select.select(watched, [], [])[0]
         if sleeping in ready:
@@ -61,6 +63,8 @@ def serve(connection: socket.socket, *, warm: bool, variables: dict[str, str]) -
         birth, descriptors = request
         if warm:
             stack.require_one_thread()
+        if birth.confine is not None:
+            connections()  # made here, once for all
         nursery = os.getpid()
         pid = os.fork()
         if pid == 0:
@@ -75,7 +79,7 @@ def serve(connection: socket.socket, *, warm: bool, variables: dict[str, str]) -
 def _keep(cradle: Cradle, nursery: int) -> Cradle | None:
     try:
         return keeper.keep(cradle, nursery)
-    except BaseException:
+    except BaseException:  # noqa: BLE001  whatever it is: this process must not go on as the nursery
         traceback.print_exc()
         os._exit(1)
 
