@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import papermill
+from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
@@ -81,11 +82,12 @@ def _solved(lab: Lab, place: _Place) -> EditionReport:
 
 
 def _learners(lab: Lab, place: _Place) -> EditionReport:
+    manifest = lab.manifest
     own = write_edition(lab, place.root / "work" / lab.id)
     source = ipynb.read(own.notebook)
     # Without a check there is nothing to learn from a run: unfinished work may fail anywhere.
     ran = Ran(source, None, {}) if last_check(source) is None else _execute(own, source, place)
-    return EditionReport(lab.id, checks=check_reports(ran, lab.manifest, place.edition))
+    return EditionReport(lab.id, checks=check_reports(ran, manifest, place.edition))
 
 
 def _execute(lab: Lab, source: NotebookNode, place: _Place) -> Ran:
@@ -94,7 +96,11 @@ def _execute(lab: Lab, source: NotebookNode, place: _Place) -> Ran:
     kept = place.options.executed(lab.id, place.edition)
     learner = place.edition is Edition.LEARNER
     register()
-    with surroundings(place.root, lab, limits, place.nursery) as around:
+    # nbclient runs in an event loop of this thread, and leaves it open.
+    with (
+        surroundings(place.root, lab, limits, place.nursery) as around,
+        contextlib.closing(ensure_event_loop()),
+    ):
         course = Course(
             around.kernels,
             str(around.cwd),

@@ -1,0 +1,301 @@
+"""Planted faults: each is caught, said in words, and costs no other lab anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from academy.labs.collection import Collection
+from academy.labs.nursery import Nursery
+from academy.labs.suite.options import Edition, Options
+from academy.labs.suite.report import LabReport, Status, Verdict
+from academy.labs.suite.run import run_edition
+from academy.labs.suite.schedule import Gathering, labs_of, run_units, units_of
+from tests.labs_suite import CHECKS, DONE, SOLUTION, TASK, cell, printed, task_cells, write_lab
+
+ALWAYS = CHECKS.replace('facts.value("long") == 7', "True").replace('found=facts.value("long")', 'found="x"')
+
+
+def lab_with_check_that_always_passes(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells(), checks=ALWAYS)
+
+
+def lab_with_output_changed_by_hand(root: Path, lab: str) -> None:
+    write_lab(root, lab, [*task_cells(), cell("print(long)\nprint('months')", printed("8\nmonths\n"))])
+
+
+def lab_that_hangs(root: Path, lab: str) -> None:
+    hanging = cell("print('about to wait', flush=True)\nimport time; time.sleep(600)")
+    cells = [*task_cells(), hanging, cell("print('after')", printed("after\n"))]
+    write_lab(root, lab, cells, limits="{cell_s: 2, lab_s: 60}")
+
+
+def lab_longer_than_its_limit(root: Path, lab: str) -> None:
+    cells = [cell("import time; time.sleep(1.5)") for _ in range(4)]
+    write_lab(root, lab, [*task_cells(), *cells], limits="{cell_s: 30, lab_s: 3}")
+
+
+def lab_that_eats_memory(root: Path, lab: str) -> None:
+    eating = """
+        eaten = []
+        while True:
+            eaten.append(bytearray(20_000_000))
+    """
+    cells = [*task_cells(), cell(eating), cell("print('after')", printed("after\n"))]
+    write_lab(root, lab, cells, limits="{cell_s: 60, lab_s: 60, memory_gb: 1.5}")
+
+
+def lab_that_forks_without_end(root: Path, lab: str) -> None:
+    forking = """
+        import subprocess
+        while True:
+            subprocess.Popen(["sleep", "987654"], start_new_session=True)
+    """
+    write_lab(root, lab, [*task_cells(), cell(forking)], limits="{cell_s: 60, lab_s: 60, processes: 40}")
+
+
+def lab_that_prints_to_stderr(root: Path, lab: str) -> None:
+    warns = "import sys\nprint('a library warns', file=sys.stderr)\nprint(long)"
+    write_lab(root, lab, [*task_cells(), cell(warns, printed("7\n"))])
+
+
+def lab_without_check_cell(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells()[:1])
+
+
+def lab_without_check_function(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells(), checks="")
+
+
+def lab_whose_solution_fails_its_check(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells(SOLUTION.replace("7", "6")))
+
+
+def lab_whose_hidden_tests_fail(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells(hidden="assert long == 8"))
+
+
+def lab_with_unbalanced_markers(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells("### BEGIN SOLUTION\nlong = 7"))
+
+
+def lab_with_broken_check(root: Path, lab: str) -> None:
+    broken = CHECKS.replace("facts.expect(", '1 / ("long" in facts.values.namespace)\n    facts.expect(')
+    write_lab(root, lab, task_cells(), checks=broken)
+
+
+def lab_without_manifest(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells())
+    (root / "labs" / lab / "lab.yml").unlink()
+
+
+def lab_that_raises(root: Path, lab: str) -> None:
+    cells = [cell("def share(a, b):\n    return a / b\nshare(1, 0)"), *task_cells()]
+    write_lab(root, lab, cells)
+
+
+PLANTED: dict[str, Callable[[Path, str], None]] = {
+    "10-always-passes": lab_with_check_that_always_passes,
+    "11-changed-output": lab_with_output_changed_by_hand,
+    "12-hangs-here": lab_that_hangs,
+    "13-takes-long": lab_longer_than_its_limit,
+    "14-eats-memory": lab_that_eats_memory,
+    "15-forks-on": lab_that_forks_without_end,
+    "16-warns-only": lab_that_prints_to_stderr,
+    "17-lacks-check": lab_without_check_cell,
+    "18-lacks-function": lab_without_check_function,
+    "19-solved-fails": lab_whose_solution_fails_its_check,
+    "20-hidden-fails": lab_whose_hidden_tests_fail,
+    "21-unbalanced-markers": lab_with_unbalanced_markers,
+    "22-broken-check": lab_with_broken_check,
+    "23-lacks-manifest": lab_without_manifest,
+    "24-raises-error": lab_that_raises,
+}
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("kept")
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery, kept: Path) -> dict[str, LabReport]:
+    """All planted labs, run side by side as ``academy test`` runs them."""
+    root = tmp_path_factory.mktemp("planted")
+    for lab_id, plant in PLANTED.items():
+        plant(root, lab_id)
+    units = units_of(labs_of(Collection(root), []))
+    gathering = Gathering(units)
+    found = (gathering.add(*done) for done in run_units(units, Options(folder=kept), 4, nursery))
+    return {lab.lab: lab for lab in found if lab is not None}
+
+
+def test_every_planted_lab_has_a_report(reports: dict[str, LabReport]) -> None:
+    assert set(reports) == set(PLANTED)
+
+
+def test_check_that_always_passes_is_reported_by_name(reports: dict[str, LabReport]) -> None:
+    lab = reports["10-always-passes"]
+    assert lab.problems == (
+        f"the check of '{TASK}' passes on the learner's edition, where nothing is solved: it proves nothing",
+    )
+    assert [check.verdict for check in lab.checks] == [Verdict.PASSED]
+
+
+def test_output_changed_by_hand_is_shown_as_a_marked_diff(reports: dict[str, LabReport]) -> None:
+    lab = reports["11-changed-output"]
+    assert [cell.status for cell in lab.cells] == [Status.PASSED] * 4 + [Status.DIFFERS]
+    assert lab.cells[-1].difference == "-8\n+7\n months"
+    assert lab.problems == ('cell 5 "print(long)": the output differs from the stored one',)
+
+
+def test_notebook_that_hangs_is_cut_and_what_was_reached_is_kept(
+    reports: dict[str, LabReport], kept: Path
+) -> None:
+    lab = reports["12-hangs-here"]
+    assert [cell.status for cell in lab.cells[3:]] == [Status.PASSED, Status.TIMED_OUT, Status.NOT_REACHED]
+    assert "limit of 2 seconds (limits.cell_s" in lab.cells[4].reason
+    assert lab.cells[4].seconds == pytest.approx(2, abs=1.5)
+    assert [check.verdict for check in lab.checks] == [Verdict.PASSED]
+    executed = nbformat.read(kept / "12-hangs-here.ipynb", as_version=4)
+    assert DONE in str(executed.cells)
+    assert "about to wait" in str(executed.cells)
+    assert "after" not in str([one.outputs for one in executed.cells if one.cell_type == "code"])
+
+
+def test_lab_is_cut_at_its_own_limit(reports: dict[str, LabReport]) -> None:
+    lab = reports["13-takes-long"]
+    (problem,) = lab.problems
+    assert "the lab took longer than its limit of 3 seconds (limits.lab_s" in problem
+    assert lab.cells[-1].status is Status.NOT_REACHED
+    assert lab.cells[4].status is Status.PASSED
+
+
+def test_notebook_that_eats_memory_is_cut(reports: dict[str, LabReport]) -> None:
+    lab = reports["14-eats-memory"]
+    assert [cell.status for cell in lab.cells[4:]] == [Status.CUT, Status.NOT_REACHED]
+    assert "of memory were in use, and 1.5 GB are allowed" in lab.cells[4].reason
+
+
+def test_notebook_that_forks_without_end_is_cut_and_all_it_forked_is_ended(
+    reports: dict[str, LabReport],
+) -> None:
+    lab = reports["15-forks-on"]
+    assert lab.cells[4].status is Status.CUT
+    assert "more than 40 processes" in lab.cells[4].reason
+    left = [one for one in psutil.process_iter(["cmdline"]) if one.info["cmdline"] == ["sleep", "987654"]]
+    assert not left
+
+
+def test_warning_on_stderr_costs_nothing_and_is_kept_for_the_reader(reports: dict[str, LabReport]) -> None:
+    lab = reports["16-warns-only"]
+    assert lab.passed, lab.problems
+    assert lab.cells[-1].stderr == "a library warns\n"
+
+
+def test_task_that_no_cell_checks_is_reported(reports: dict[str, LabReport]) -> None:
+    lab = reports["17-lacks-check"]
+    assert [check.verdict for check in lab.checks] == [Verdict.MISSING]
+    assert lab.problems == (
+        f"no cell checks the task '{TASK}' of lab.yml; put check('{TASK}') into one, "
+        "with metadata.academy.check",
+    )
+
+
+def test_task_without_a_check_function_is_reported(reports: dict[str, LabReport]) -> None:
+    problems = "\n".join(reports["18-lacks-function"].problems)
+    assert f"There is no check of the task '{TASK}'" in problems
+
+
+def test_solution_that_fails_its_check_is_reported(reports: dict[str, LabReport]) -> None:
+    lab = reports["19-solved-fails"]
+    assert [check.verdict for check in lab.checks] == [Verdict.FAILED]
+    problems = "\n".join(lab.problems)
+    assert f"the check of '{TASK}' does not pass on the solved edition: Count: not yet" in problems
+
+
+def test_hidden_tests_that_fail_on_the_solution_are_reported_as_such(reports: dict[str, LabReport]) -> None:
+    lab = reports["20-hidden-fails"]
+    assert lab.cells[-1].status is Status.FAILED
+    assert "the hidden tests fail on the solved edition: AssertionError" in lab.cells[-1].reason
+    assert "assert long == 8" in lab.cells[-1].traceback
+    assert "\x1b" not in lab.cells[-1].traceback
+
+
+def test_unbalanced_markers_are_reported_with_their_place(reports: dict[str, LabReport]) -> None:
+    problems = "\n".join(reports["21-unbalanced-markers"].problems)
+    assert "SOLUTION" in problems
+    assert "cell-3" in problems
+
+
+def test_check_that_breaks_on_unsolved_work_is_reported(reports: dict[str, LabReport]) -> None:
+    lab = reports["22-broken-check"]
+    assert [check.verdict for check in lab.checks] == [Verdict.PASSED]
+    assert [check.verdict for check in lab.learner_checks] == [Verdict.ERROR]
+    assert "fails by itself on the learner's edition: ZeroDivisionError" in lab.problems[0]
+
+
+def test_notebook_without_lab_yml_is_reported(reports: dict[str, LabReport]) -> None:
+    (problem,) = reports["23-lacks-manifest"].problems
+    assert "There is no" in problem
+    assert "23-lacks-manifest/lab.yml" in problem
+
+
+def test_first_cell_that_fails_ends_the_run(reports: dict[str, LabReport]) -> None:
+    lab = reports["24-raises-error"]
+    assert [cell.status for cell in lab.cells[2:]] == [Status.FAILED] + [Status.NOT_REACHED] * 2
+    assert "return a / b" in lab.cells[2].traceback
+    # What was not reached is no fault of its own, and the learner's edition went on behind the error.
+    assert lab.problems == ('cell 3 "def share(a, b):": ZeroDivisionError: division by zero',)
+
+
+@pytest.fixture
+def dying_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
+    """Have IPython end the first so many kernels at their start; return where starts are counted."""
+
+    def plant(times: int) -> Path:
+        startup = tmp_path / "ipython" / "profile_default" / "startup"
+        startup.mkdir(parents=True)
+        starts = tmp_path / "starts"
+        starts.write_text("")
+        (startup / "die.py").write_text(
+            f"import os, pathlib\nstarts = pathlib.Path({json.dumps(str(starts))})\n"
+            f"starts.write_text(starts.read_text() + 'x')\n"
+            f"if len(starts.read_text()) <= {times}:\n    os._exit(1)\n"
+        )
+        monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+        return starts
+
+    return plant
+
+
+def test_kernel_that_dies_at_its_first_start_is_started_again(
+    tmp_path: Path, nursery: Nursery, dying_kernel: Callable[[int], Path]
+) -> None:
+    starts = dying_kernel(1)
+    lab = write_lab(tmp_path, "30-dies-once", task_cells())
+    report = run_edition(lab, Edition.SOLVED, Options(), nursery)
+    assert not report.faults
+    assert starts.read_text() == "xx"
+
+
+def test_kernel_that_always_dies_at_start_is_reported_after_three_starts(
+    tmp_path: Path, nursery: Nursery, dying_kernel: Callable[[int], Path]
+) -> None:
+    starts = dying_kernel(99)
+    lab = write_lab(tmp_path, "31-dies-always", task_cells())
+    report = run_edition(lab, Edition.SOLVED, Options(), nursery)
+    assert starts.read_text() == "xxx"
+    (problem,) = report.problems
+    assert "No kernel answered after 3 starts" in problem
