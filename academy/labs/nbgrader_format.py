@@ -32,7 +32,7 @@ CONFIG = "nbgrader_config.py"
 
 # nbgrader gives nothing for a cell that writes to stderr, as libraries do when they warn.
 _QUIET = "%%capture --no-stdout --no-display"
-_CONFIG_TEXT = """# Written by 'academy lab release --format nbgrader'; yours to change, and never overwritten.
+_CONFIG_TEXT = """# Written by 'academy lab release --format nbgrader'. It is yours: nothing overwrites it.
 from pathlib import Path
 
 from academy.labs.nbgrader_format import configure

@@ -77,7 +77,8 @@ def _of_content(content: bytes, file: str, depth: int) -> Iterator[Passage]:
     found = _json(text) if text.lstrip()[:1] in ("{", "[") else None
     if isinstance(found, Mapping) and isinstance(found.get("cells"), list):
         yield from _of_notebook(found, file, depth)
-    elif found is not None:
+        return
+    if found is not None:
         yield from _of_strings(found, file, "", depth)
     yield from _of_text(text, file, "", depth)
 
