@@ -28,6 +28,10 @@ from academy.paths import Home
 # A kernel that is busy for longer is not waited for.
 BUSY_S = 120.0
 
+# A kernel answers in a few seconds; one that does not has lost its ports to another, and is started again.
+_START_S = 20
+_STARTS = 3
+
 # Which cell of the copy a planned one is; those that ask for a check have no number.
 _NUMBER = "academy_number"
 
@@ -97,17 +101,8 @@ def run_copy(home: Home, copy: Lab, tasks: Sequence[str]) -> Answers:
     wanted = [copy.manifest.task(name).id for name in tasks] or [task.id for task in copy.manifest.tasks]
     planned = plan_of(ipynb.read(copy.notebook), copy.id, wanted)
     limit_s = int(copy.manifest.limits.cell_s)
-    client = NotebookClient(
-        planned,
-        kernel_name="python3",
-        timeout=limit_s,
-        interrupt_on_timeout=True,
-        allow_errors=True,
-        extra_arguments=["--ext", "academy.kernel.startup"],
-        resources={"metadata": {"path": str(copy.folder)}},
-    )
     try:
-        client.execute(env=_environment(home, copy), stderr=subprocess.DEVNULL)
+        _execute(planned, home, copy, limit_s)
     except DeadKernelError as error:
         raise AcademyError(
             f"The kernel died while it ran {copy.notebook}, perhaps for want of memory. Open the notebook, "
@@ -134,6 +129,27 @@ def plan_of(notebook: NotebookNode, lab_id: str, wanted: Sequence[str]) -> Noteb
             cells.append(_asking_cell(lab_id, here))
     made["cells"] = cells
     return made
+
+
+def _execute(planned: NotebookNode, home: Home, copy: Lab, limit_s: int) -> None:
+    for attempt in range(1, _STARTS + 1):
+        client = NotebookClient(
+            planned,
+            kernel_name="python3",
+            timeout=limit_s,
+            startup_timeout=_START_S,
+            interrupt_on_timeout=True,
+            allow_errors=True,
+            extra_arguments=["--ext", "academy.kernel.startup"],
+            resources={"metadata": {"path": str(copy.folder)}},
+        )
+        try:
+            client.execute(env=_environment(home, copy), stderr=subprocess.DEVNULL)
+            return
+        except RuntimeError as error:
+            # Its ports were free when they were chosen, and taken when it came to use them. Nothing has run.
+            if "didn't respond" not in str(error) or attempt == _STARTS:
+                raise
 
 
 def _place(notebook: NotebookNode, task: str) -> int:

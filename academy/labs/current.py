@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +67,7 @@ def notebook_file(namespace: Mapping[str, Any]) -> Path | None:
 
 
 def _of_file(home: Home, notebook: Path) -> Lab | None:
-    lab_id = notebook.stem if LAB_ID.fullmatch(notebook.stem) else _recorded_in(notebook)
-    for candidate in dict.fromkeys((lab_id, _recorded_in(notebook))):
-        if candidate is None:
-            continue
+    for candidate in _names_of(notebook):
         if (notebook.parent / MANIFEST).is_file():
             return Lab(candidate, notebook, notebook.parent)
         around = _in_collection(notebook.parent, candidate)
@@ -81,6 +78,15 @@ def _of_file(home: Home, notebook: Path) -> Lab | None:
         except NotFound:
             continue
     return None
+
+
+def _names_of(notebook: Path) -> Iterator[str]:
+    """Yield what lab the notebook may be; its content is read only where its name did not tell."""
+    if LAB_ID.fullmatch(notebook.stem):
+        yield notebook.stem
+    recorded = _recorded_in(notebook)
+    if recorded is not None:
+        yield recorded
 
 
 def _recorded_in(notebook: Path) -> str | None:

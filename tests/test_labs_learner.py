@@ -1,0 +1,561 @@
+"""What a learner does with labs: from Python, and from the command line as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from academy.errors import AcademyError, Conflict, InvalidField, NotFound, UserError
+from academy.labs import ipynb
+from academy.labs.asking import plan_of
+from academy.labs.collection import Collection
+from academy.labs.edition import write_edition
+from academy.labs.events import EventKind, Events
+from academy.labs.learner import Learner
+from academy.labs.loopback import Loopback
+from academy.labs.own_copy import RECORD
+from academy.labs.progress import State
+from academy.labs.reset import restored, step_of
+from academy.labs.scaffold import new_lab
+from academy.labs.submit import write_submission
+from academy.paths import Home
+from academy.service.process import ServiceInfo, down, status, up
+from academy.store.ids import DEFAULT_WORKSPACE
+from tests.conftest import Service, start
+from tests.labs_kernel import kernel_in
+
+LAB, OTHER = "90-count-days", "91-count-weeks"
+COMMAND = str(Path(sys.executable).with_name("academy"))
+
+# For the tests of reset: what a step makes, and a script that belongs to it.
+_RESOURCES = """
+resources:
+  - {step: data, type: data, name: "{data_name}"}
+  - {step: data, type: online_endpoint, name: "{data_name}-endpoint"}
+  - {step: count, type: job, name: "{data_name}-experiment"}
+  - {step: count, type: model, name: "{no_such_parameter}"}
+"""
+_SCRIPT = "import sys\n\n### BEGIN SOLUTION\nprint(sys.argv)\n### END SOLUTION\n"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for this module: what is recorded here is counted here."""
+    running = start(tmp_path_factory.mktemp("learner") / "home")
+    yield running
+    down(running.home)
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Collection:
+    made = Collection(tmp_path / "collection")
+    new_lab(made, LAB)
+    lab = new_lab(made, OTHER, title="Count weeks")
+    manifest = lab.folder / "lab.yml"
+    kept = (
+        manifest.read_text()
+        .partition("resources:")[0]
+        .replace("prerequisites: []", f"prerequisites: [{LAB}]")
+    )
+    manifest.write_text(kept + _RESOURCES)
+    (lab.folder / "src").mkdir()
+    (lab.folder / "src" / "count.py").write_text(_SCRIPT)
+    notebook = ipynb.read(lab.notebook)
+    table = next(cell for cell in notebook.cells if cell.id == "count-table")
+    table.source += f"\n# The same as a job: ../labs/{OTHER}/src/count.py"
+    ipynb.write(notebook, lab.notebook)
+    return made
+
+
+@pytest.fixture
+def learner(
+    service: Service, collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Learner:
+    """A learner with an empty folder of their own, on the service of all tests here."""
+    monkeypatch.setenv("ACADEMY_WORK", str(tmp_path / "work"))
+    monkeypatch.setenv("ACADEMY_LANGUAGE", "en")
+    for lab in (LAB, OTHER):
+        Events(service.info).append(lab, EventKind.RESET)  # what earlier tests recorded counts no more
+    return Learner(service.home, collection)
+
+
+def kinds(service: Service, lab: str, after: int) -> list[str]:
+    return [str(event.kind) for event in Events(service.info).read(lab, after)]
+
+
+def latest(service: Service) -> int:
+    return Events(service.info).read()[-1].sequence
+
+
+# The learner's own copy.
+
+
+def test_start_gives_the_learners_edition_and_never_overwrites_it(learner: Learner, service: Service) -> None:
+    before = latest(service)
+    notebook = learner.start("90")
+    assert notebook == learner.home.work / LAB / f"{LAB}.ipynb"
+    text = notebook.read_text()
+    assert "BEGIN SOLUTION" not in text
+    assert "NotImplementedError" in text
+    assert (notebook.parent / "checks.py").exists()
+    notebook.write_text(text.replace("limit = 30", "limit = 29"))
+    (notebook.parent / "mine.txt").write_text("mine")
+
+    assert learner.start(LAB) == notebook
+
+    assert "limit = 29" in notebook.read_text()
+    assert (notebook.parent / "mine.txt").read_text() == "mine"
+    assert kinds(service, LAB, before) == ["started"]
+
+
+def test_a_folder_that_is_no_copy_is_left_alone(learner: Learner) -> None:
+    folder = learner.home.work / LAB
+    folder.mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(Conflict, match="is no copy of the lab"):
+        learner.start(LAB)
+    assert [file.name for file in folder.iterdir()] == ["thesis.txt"]
+
+
+def test_two_windows_that_start_a_lab_at_once_get_the_same_copy(learner: Learner) -> None:
+    with ThreadPoolExecutor(8) as windows:
+        found = set(windows.map(lambda _: learner.start(LAB), range(8)))
+    assert len(found) == 1
+    assert [path.name for path in learner.home.work.iterdir()] == [LAB]  # nothing half-made is left
+
+
+def test_open_starts_a_lab_where_needed_and_is_recorded(learner: Learner, service: Service) -> None:
+    before = latest(service)
+    learner.open(LAB)
+    learner.open(LAB)
+    assert kinds(service, LAB, before) == ["started", "opened", "opened"]
+    assert learner.progress(LAB).state is State.STARTED
+
+
+def test_cards_tell_of_every_lab_and_of_one_that_only_the_learner_has(
+    learner: Learner, tmp_path: Path
+) -> None:
+    only_mine = Collection(tmp_path / "elsewhere")
+    new_lab(only_mine, "92-count-years")
+    write_edition(only_mine.lab("92"), learner.home.work / "92-count-years")
+    learner.start(LAB)
+    cards = {card.lab.id: card for card in learner.cards()}
+    assert list(cards) == [LAB, OTHER, "92-count-years"]
+    assert cards[LAB].copy == learner.home.work / LAB / f"{LAB}.ipynb"
+    assert cards[OTHER].copy is None
+    assert cards["92-count-years"].copy is not None
+    assert cards[OTHER].lab.manifest.prerequisites == (LAB,)
+
+
+def test_a_release_is_a_collection_too(learner: Learner, tmp_path: Path) -> None:
+    released = tmp_path / "release"
+    write_edition(learner.lab(LAB), released / LAB)
+    given = Learner(learner.home, Collection(released))
+    notebook = given.start("90")
+    assert "NotImplementedError" in notebook.read_text()
+    assert given.solution(LAB, "count-long-months") == ""  # it came without
+
+
+def test_unknown_labs_and_tasks_are_named_with_what_there_is(learner: Learner) -> None:
+    with pytest.raises(NotFound, match=rf"no lab '77'.*'{LAB}', '{OTHER}'"):
+        learner.start("77")
+    with pytest.raises(NotFound, match="'count-long-months', 'register-table'"):
+        learner.hint(LAB, "nope")
+    with pytest.raises(NotFound, match=f"academy lab start {LAB}"):
+        learner.submit(LAB)
+
+
+def test_hints_and_the_solution_are_recorded(learner: Learner, service: Service) -> None:
+    before = latest(service)
+    hints = [learner.hint(OTHER, "count-long-months") for _ in range(4)]
+    seen = [hint.level for hint in hints]
+    assert seen in ([1, 2, 3, 3], [3, 3, 3, 3])  # an earlier test may have seen them
+    assert hints[-1].of == 3
+    assert "sum" in learner.solution(OTHER, "count-long-months")
+    assert kinds(service, OTHER, before) == ["hinted"] * 4 + ["solution_shown"]
+    task = learner.progress(OTHER).task("count-long-months")
+    assert (task.hints, task.solution_shown) == (3, True)
+
+
+# Reset.
+
+
+def make_resources(info: ServiceInfo, name: str) -> None:
+    """Make what the lab's steps make: an asset, an endpoint, and a job that runs."""
+    service, workspace = Loopback(info), DEFAULT_WORKSPACE
+    data = {"dataType": "uri_file", "dataUri": "https://example.org/a.csv"}
+    service.send("PUT", workspace.child("data", name, "versions", "1"), {"properties": data})
+    endpoint = {"location": "local", "properties": {"authMode": "Key"}}
+    service.send("PUT", workspace.child("onlineEndpoints", f"{name}-endpoint"), endpoint)
+    job = {
+        "jobType": "Command",
+        "command": "sleep 120",
+        "environmentId": "azureml:academy:1",
+        "experimentName": f"{name}-experiment",
+    }
+    service.send("PUT", workspace.child("jobs", f"{name}-job"), {"properties": job})
+
+
+def what_is_there(info: ServiceInfo, name: str) -> tuple[bool, bool, str]:
+    """Return whether the asset is listed, whether the endpoint is there, and the job's status."""
+    service, workspace = Loopback(info), DEFAULT_WORKSPACE
+    listed = name in [one["name"] for one in service.get(workspace.child("data"))["value"]]
+    names = [one["name"] for one in service.get(workspace.child("onlineEndpoints"))["value"]]
+    job = service.get(workspace.child("jobs", f"{name}-job"))["properties"]["status"]
+    return listed, f"{name}-endpoint" in names, job
+
+
+def set_name(notebook: Path, name: str) -> None:
+    text = notebook.read_text()
+    assert 'data_name = \\"months\\"' in text
+    notebook.write_text(text.replace('data_name = \\"months\\"', f'data_name = \\"{name}\\"'))
+
+
+def test_reset_keeps_the_old_copy_and_undoes_what_the_learner_made_by_their_own_names(
+    learner: Learner, service: Service
+) -> None:
+    notebook = learner.start(OTHER)
+    set_name(notebook, "tables-of-ana")
+    (notebook.parent / "mine.txt").write_text("mine")
+    make_resources(service.info, "tables-of-ana")
+    make_resources(service.info, "months")  # someone else's, under the names of the lab's default
+
+    report = learner.reset(OTHER)
+
+    assert "tables-of-ana" not in notebook.read_text()
+    assert not (notebook.parent / "mine.txt").exists()
+    assert (report.kept / "mine.txt").read_text() == "mine"
+    assert report.kept.name.startswith(f"{OTHER}.kept-")
+    assert "tables-of-ana" in (report.kept / notebook.name).read_text()
+    assert report.removed == (
+        "data tables-of-ana: archived",
+        "online endpoint tables-of-ana-endpoint: deleted",
+        "job tables-of-ana-job: cancelled",
+    )
+    listed, endpoint, job = what_is_there(service.info, "tables-of-ana")
+    assert (listed, endpoint) == (False, False)
+    assert job in ("CancelRequested", "Canceled")
+    assert what_is_there(service.info, "months")[:2] == (True, True)
+    assert learner.reset(OTHER).removed[0] == "data months: archived"  # the fresh copy has the default names
+    assert learner.reset(OTHER).removed == ()  # and now there is nothing left
+
+
+def test_reset_of_a_step_restores_its_cells_and_files_and_no_others(
+    learner: Learner, service: Service
+) -> None:
+    notebook = learner.start(OTHER)
+    set_name(notebook, "step-of-bo")
+    make_resources(service.info, "step-of-bo")
+    found = ipynb.read(notebook)
+    by_id = {cell.id: cell for cell in found.cells}
+    original = by_id["count"].source
+    by_id["count"].source = "def long_months(days, limit): return 'wrong'"
+    by_id["data"].source = "table = 'the work of an afternoon'"
+    found.cells.remove(by_id["count-check"])
+    mine = ipynb.parse('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}', "x")
+    mine = {**by_id["data-text"], "id": "my-note", "source": "my note", "metadata": {}}
+    found.cells.insert(found.cells.index(by_id["count"]) + 1, type(by_id["count"])(mine))
+    ipynb.write(found, notebook)
+    script = notebook.parent / "src" / "count.py"
+    script.write_text("print('mine')")
+    (notebook.parent / "data" / "README.md").write_text("mine")
+    before = latest(service)
+
+    report = learner.reset(OTHER, "count")
+
+    now = {cell.id: cell.source for cell in ipynb.read(notebook).cells}
+    order = [cell.id for cell in ipynb.read(notebook).cells]
+    assert now["count"] == original
+    assert now["data"] == "table = 'the work of an afternoon'"
+    assert now["my-note"] == "my note"
+    assert order.index("count") < order.index("count-check") < order.index("count-table")
+    assert "NotImplementedError" in script.read_text()
+    assert report.restored == ("src/count.py",)
+    assert (notebook.parent / "data" / "README.md").read_text() == "mine"  # no cell of the step names it
+    assert (report.kept / "src" / "count.py").read_text() == "print('mine')"
+    assert report.removed == ("job step-of-bo-job: cancelled",)
+    assert what_is_there(service.info, "step-of-bo")[:2] == (True, True)
+    (event,) = Events(service.info).read(OTHER, before)
+    assert (event.kind, event.data["step"]) == (EventKind.RESET, "count")
+
+
+def test_a_step_that_is_not_there_changes_nothing(learner: Learner) -> None:
+    notebook = learner.start(LAB)
+    content = notebook.read_bytes()
+    with pytest.raises(NotFound, match="'clean-up', 'connect', 'count', 'data'"):
+        learner.reset(LAB, "nope")
+    assert notebook.read_bytes() == content
+    assert [path.name for path in learner.home.work.iterdir()] == [LAB]
+
+
+def test_a_notebook_that_cannot_be_read_is_restored_whole(learner: Learner) -> None:
+    notebook = learner.start(LAB)
+    notebook.write_text('{"cells": [')
+    with pytest.raises(InvalidField, match=f"academy lab reset {LAB}"):
+        learner.reset(LAB, "count")
+    report = learner.reset(LAB)
+    assert (report.kept / notebook.name).read_text() == '{"cells": ['
+    assert len(ipynb.read(notebook).cells) > 5
+
+
+def test_what_was_pasted_into_a_step_goes_with_it(learner: Learner) -> None:
+    original = ipynb.read(learner.start(LAB))
+    own = ipynb.read(learner.start(LAB))
+    pasted = type(own.cells[0])({**own.cells[-4], "id": "pasted"})
+    count = next(cell for cell in own.cells if cell.id == "count")
+    pasted = type(count)({**count, "id": "pasted", "source": "pasted"})
+    own.cells = [cell for cell in own.cells if step_of(cell) != "count"]
+    own.cells.append(pasted)
+    assert [cell.id for cell in restored(own, original, "count").cells] == [
+        cell.id for cell in original.cells
+    ]
+
+
+def test_a_copy_comes_back_when_no_fresh_one_can_be_made(learner: Learner, collection: Collection) -> None:
+    notebook = learner.start(LAB)
+    content = notebook.read_bytes()
+    collection.lab(LAB).notebook.write_text("broken")
+    with pytest.raises(InvalidField):
+        learner.reset(LAB)
+    assert notebook.read_bytes() == content
+    assert [path.name for path in learner.home.work.iterdir()] == [LAB]
+
+
+# Submit.
+
+
+def test_a_submission_holds_the_notebook_the_scripts_and_what_was_changed(
+    learner: Learner, service: Service, tmp_path: Path
+) -> None:
+    notebook = learner.start(OTHER)
+    folder = notebook.parent
+    (folder / "notes.md").write_text("my notes")
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "x.pyc").write_bytes(b"x")
+    (folder / ".ipynb_checkpoints").mkdir()
+    (folder / ".ipynb_checkpoints" / "x.ipynb").write_text("{}")
+    (tmp_path / "secret").write_text("not the learner's to give")
+    (folder / "link").symlink_to(tmp_path / "secret")
+    (folder / "linked").symlink_to(tmp_path)
+    os.mkfifo(folder / "pipe")  # opening it would wait for ever
+    data = {"passed": True, "points": 1, "max_points": 1}
+    Events(service.info).append(OTHER, EventKind.CHECKED, "count-long-months", **data)
+
+    submitted = learner.hand_in(OTHER, learner="Ana María / 7")
+
+    assert submitted.file.parent == learner.home.work / "submissions"
+    assert submitted.file.name.startswith(f"{OTHER}-Ana_Mar_a_7-")
+    with zipfile.ZipFile(submitted.file) as packed:
+        assert packed.testzip() is None
+        assert sorted(packed.namelist()) == [
+            f"{OTHER}.ipynb", "lab.yml", "notes.md", "src/count.py", "submission.json",
+        ]  # fmt: skip
+        record = json.loads(packed.read("submission.json"))
+        assert packed.read(f"{OTHER}.ipynb") == notebook.read_bytes()
+    assert (record["lab"], record["learner"]) == (OTHER, "Ana María / 7")
+    assert abs(record["at"] - time.time()) < 60
+    assert [(task["id"], task["passed"]) for task in record["progress"]["tasks"]] == [
+        ("register-table", False),
+        ("count-long-months", True),
+    ]
+    assert submitted.links == ("link", "linked")
+    assert learner.progress(OTHER).state is State.SUBMITTED
+
+
+def test_a_submission_goes_where_it_is_asked_to(learner: Learner, tmp_path: Path) -> None:
+    learner.start(LAB)
+    assert learner.submit(LAB, tmp_path / "out" / "mine.zip") == tmp_path / "out" / "mine.zip"
+    assert zipfile.is_zipfile(tmp_path / "out" / "mine.zip")
+    assert learner.submit(LAB, tmp_path / "out").parent == tmp_path / "out"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(AcademyError, match="Choose another --to"):
+        learner.submit(LAB, tmp_path / "file" / "x.zip")
+
+
+def test_too_much_is_refused_by_name_and_leaves_nothing(learner: Learner, tmp_path: Path) -> None:
+    folder = learner.start(LAB).parent
+    (folder / "large.bin").write_bytes(b"x" * 3_000_000)
+    with pytest.raises(UserError, match=r"2\.9 MB .* at most 1\.0 MB .*large\.bin"):
+        write_submission(learner.copy(LAB), learner.progress(LAB), tmp_path / "out", most_bytes=1024**2)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_notebook_that_became_a_link_is_not_followed(learner: Learner, tmp_path: Path) -> None:
+    notebook = learner.start(LAB)
+    notebook.rename(tmp_path / "elsewhere.ipynb")
+    notebook.symlink_to(tmp_path / "elsewhere.ipynb")
+    with pytest.raises(UserError, match="is a link"):
+        learner.submit(LAB, tmp_path / "out")
+
+
+# From the command line.
+
+
+def run(learner: Learner, *arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {
+        **os.environ,
+        "ACADEMY_HOME": str(learner.home.root),
+        "ACADEMY_LABS": str(learner.collection.root),
+        **options.pop("env", {}),
+    }
+    return subprocess.run(
+        [COMMAND, "lab", *arguments], env=environment, capture_output=True, text=True, timeout=120, **options
+    )
+
+
+def test_list_shows_every_lab_in_a_table(learner: Learner) -> None:
+    learner.start(LAB)
+    lines = run(learner, "list").stdout.splitlines()
+    assert lines[0].split() == ["LAB", "LEVEL", "MINUTES", "CELL", "PROGRESS", "SCORE", "DO", "BEFORE"]
+    assert lines[1].split() == [LAB, "100", "15", "hosted", "started", "0", "of", "3", "-"]
+    assert lines[2].split() == [OTHER, "100", "15", "hosted", "started", "0", "of", "3", "90"]
+    found = json.loads(run(learner, "list", "--json").stdout)
+    assert [(lab["id"], lab["state"], bool(lab["copy"])) for lab in found] == [
+        (LAB, "started", True),
+        (OTHER, "started", False),
+    ]
+    german = run(learner, "list", env={"ACADEMY_LANGUAGE": "de"}).stdout
+    assert "begonnen" in german
+    assert "ZUVOR" in german
+
+
+def test_list_starts_no_service_and_reads_what_the_last_one_recorded(
+    collection: Collection, tmp_path: Path
+) -> None:
+    home = Home(tmp_path / "home")
+    learner = Learner(home, collection)
+    assert "not started" in run(learner, "list").stdout
+    assert not home.root.exists()
+    Events(up(home)).append(LAB, EventKind.STARTED)
+    down(home)
+    states = {lab["id"]: lab["state"] for lab in json.loads(run(learner, "list", "--json").stdout)}
+    assert states == {LAB: "started", OTHER: "not_started"}
+    assert status(home).state == "stopped"
+    elsewhere = run(learner, "list", env={"ACADEMY_DATABASE_URL": "postgresql://127.0.0.1:9/none"})
+    assert elsewhere.returncode == 0
+    assert LAB in elsewhere.stdout
+    assert "academy up" in elsewhere.stderr
+
+
+def test_list_takes_less_than_three_tenths_of_a_second(learner: Learner) -> None:
+    for number in range(15):  # as many labs as the curriculum has
+        new_lab(learner.collection, f"{number:02}-take-time")
+    environment = {**os.environ, "ACADEMY_HOME": str(learner.home.root)}
+    command = [COMMAND, "lab", "list", "--collection", str(learner.collection.root)]
+
+    def seconds() -> float:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+        _, _, usage = os.wait4(process.pid, 0)
+        process.returncode = 0
+        return usage.ru_utime + usage.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.3
+
+
+def test_an_empty_collection_says_where_labs_are_looked_for(learner: Learner, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    said = run(
+        learner, "list", "--collection", str(tmp_path / "empty"), env={"ACADEMY_WORK": str(tmp_path / "w")}
+    )
+    assert said.returncode == 0
+    assert "ACADEMY_LABS" in said.stdout
+
+
+def test_start_status_hint_solution_reset_and_submit_as_a_user_runs_them(learner: Learner) -> None:
+    assert "academy lab open" in run(learner, "start", "90").stdout
+    assert "as you left it" in run(learner, "start", "90").stdout
+    assert "Hint" in run(learner, "hint", "90").stdout  # of the first task that is open
+
+    refused = run(learner, "solution", "90", "count-long-months", input="n\n")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    shown = run(learner, "solution", "90", "count-long-months", "--yes")
+    assert "sum(1 for number" in shown.stdout
+
+    said = run(learner, "status", "90").stdout
+    assert "0 of 3" in said
+    assert "solution shown" in said
+
+    assert run(learner, "reset", "90", input="n\n").returncode == 1
+    assert not list(learner.home.work.glob("*.kept-*"))
+    asked = run(learner, "reset", "90", input="y\n")
+    assert asked.returncode == 0
+    assert "data months" in asked.stderr
+    assert "Your old copy:" in asked.stdout
+
+    submitted = run(learner, "submit", "90")
+    assert submitted.returncode == 0
+    assert "Not passed yet: register-table, count-long-months." in submitted.stdout
+    assert run(learner, "submit", "91").returncode == 3
+
+
+def solve(notebook: Path) -> None:
+    """Write the solutions into a copy, and a cell that fails and one that hangs before them."""
+    found = ipynb.read(notebook)
+    sources = {
+        "data": "from azure.ai.ml.entities import Data\nml_client.data.create_or_update(\n"
+        "    Data(name=data_name, type='uri_file', path='./data/months.csv'))",
+        "count": "def long_months(days, limit):\n    return sum(number > limit for number in days)",
+        "count-table": "raise SystemError('must not run: no check needs it')",
+    }
+    for cell in found.cells:
+        cell.source = sources.get(cell.id, cell.source)
+    position = next(index for index, cell in enumerate(found.cells) if cell.id == "count")
+    found.cells.insert(
+        position, type(found.cells[0])({**found.cells[position], "id": "fails", "source": "1 / 0"})
+    )
+    ipynb.write(found, notebook)
+
+
+def test_check_runs_the_saved_copy_from_the_top_and_tolerates_errors(learner: Learner) -> None:
+    notebook = learner.start(LAB)
+    solve(notebook)
+    content = notebook.read_bytes()
+
+    found = run(learner, "check", "90", "--json")
+
+    assert found.returncode == 0, found.stderr
+    answer = json.loads(found.stdout)
+    assert (answer["passed"], answer["points"], answer["where"]) == (True, 3, "saved copy")
+    assert [error["error"] for error in answer["errors"]] == ["ZeroDivisionError: division by zero"]
+    assert notebook.read_bytes() == content
+    assert learner.progress(LAB).state is State.DONE
+
+
+def test_check_asks_the_open_notebook_and_exits_with_1_when_a_task_is_not_passed(
+    learner: Learner, service: Service
+) -> None:
+    notebook = learner.start(LAB)
+    environment = {"ACADEMY_HOME": str(service.home.root), "JPY_SESSION_NAME": str(notebook)}
+    with kernel_in(notebook.parent, environment) as kernel:
+        kernel.run("%load_ext academy\ndef long_months(days, limit): return 2")
+        passed = run(learner, "check", "90", "count-long-months")
+        assert passed.returncode == 0, passed.stderr
+        assert "in the notebook that is open" in passed.stdout
+        assert "1 of 1 tasks passed, 1 of 1 points." in passed.stdout
+        kernel.run("def long_months(days, limit): return 3")
+        failed = run(learner, "check", "90", "count-long-months")
+        assert failed.returncode == 1
+        assert "Found:    3" in failed.stdout
+    unknown = run(learner, "check", "90", "no-such-task")
+    assert unknown.returncode == 3
+    assert "'register-table'" in unknown.stderr
+
+
+def test_each_check_is_made_at_its_place_and_nothing_runs_after_the_last(learner: Learner) -> None:
+    notebook = ipynb.read(learner.start(LAB))
+    ids = [cell.id for cell in plan_of(notebook, LAB, ["register-table"]).cells]
+    assert ids == ["values", "extension", "connect", "data", "asks-register-table"]
+    notebook.cells = [cell for cell in notebook.cells if cell.id != "data-check"]  # the learner deleted it
+    ids = [cell.id for cell in plan_of(notebook, LAB, ["count-long-months", "register-table"]).cells]
+    assert ids[3:] == ["data", "asks-register-table", "count", "asks-count-long-months"]
+    assert RECORD.startswith(".")
