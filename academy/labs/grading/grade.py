@@ -50,8 +50,8 @@ def grade(submission: Submission, pack: Pack, options: GradeOptions, nursery: Nu
             found = _graded_in(own, submission, pack, options, nursery)
     except (AcademyError, OSError) as error:
         found = {"error": f"It could not be graded: {_reason(error)}"}
-    error = str(found.get("error", ""))
-    if error:
+    reason = str(found.get("error", ""))
+    if reason:
         tasks = tuple(zero(task, "it could not be graded") for task in pack.manifest.tasks)
     else:
         tasks = tuple(_score(task) for task in found["tasks"])
@@ -59,9 +59,9 @@ def grade(submission: Submission, pack: Pack, options: GradeOptions, nursery: Nu
         submission=submission,
         tasks=tasks,
         notes=tuple(found.get("notes", ())),
-        executed=target if target and target.exists() and not error else None,
+        executed=target if target and target.exists() and not reason else None,
         seconds=time.monotonic() - began,
-        error=error,
+        error=reason,
     )
 
 
@@ -112,9 +112,7 @@ def _graded_in(
     supervisor = Supervisor(nursery, own, pack.lab.id, limits)
     ours, theirs = socket.socketpair()
     with ours:
-        birth = Birth(
-            "academy.labs.grading.worker:work", asdict(order), _environment(own), str(own.aside), passed=1
-        )
+        birth = Birth("academy.labs.grading.worker:work", asdict(order), _environment(own), str(own.aside))
         with theirs:
             child = nursery.bear(birth, [theirs.fileno()], log=own.aside / "grading.log")
         try:

@@ -71,7 +71,7 @@ def imports_of(sources: Iterable[str]) -> dict[str, tuple[str, str | None]]:
     """Return what the code cells import of the grader's own modules: module and attribute, by name."""
     found: dict[str, tuple[str, str | None]] = {}
     for source in sources:
-        for node in ast.walk(_parsed(source)):
+        for node in ast.walk(parsed(source)):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     module = alias.name if alias.asname else alias.name.partition(".")[0]
@@ -159,7 +159,8 @@ def _stored(statements: list[ast.stmt]) -> Iterator[str]:
                 yield node.name
 
 
-def _parsed(source: str) -> ast.AST:
+def parsed(source: str) -> ast.AST:
+    """Return a cell's syntax; nothing where it is no Python."""
     # Lines of IPython's own are no Python.
     lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
     try:

@@ -57,7 +57,7 @@ class Missing(Exception):
 
 
 def _several(value: Any) -> list[Any]:
-    found = []
+    found: list[Any] = []
     for item in value:
         if len(found) == _MOST_ITERATED:
             raise ValueError(f"more than {_MOST_ITERATED} items")

@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from nbformat import NotebookNode
+
 from academy.client import connect
 from academy.errors import AcademyError
 from academy.labs import ipynb
 from academy.labs.checks import Check, CheckResult, Facts, load_checks, run_check
+from academy.labs.grading.deferral import waiting
 from academy.labs.grading.hidden import Own, imports_of, run_hidden
 from academy.labs.grading.remote import Asked, NoAnswer, RemoteValues
 from academy.labs.grading.room import Room
@@ -38,19 +41,31 @@ class Marking:
     limit_s: float
     _clients: list[Any] = field(default_factory=list)
 
-    def mark(self, task: Task) -> TaskScore:
-        """Run the check and the hidden tests of a task on how things stand now."""
+    def check(self, task: Task) -> TaskScore:
+        """Run the check of a task on how things stand now; its hidden tests count nothing yet."""
         facts, values = self._facts()
-        result = self._guarded(lambda: run_check(self._checks, task, facts), values)
-        check = result if isinstance(result, CheckResult) else not_reached(task, str(result))
-        source = self.pack.hidden.get(task.id, "")
+        found = self._guarded(lambda: run_check(self._checks, task, facts), values)
+        check = found if isinstance(found, CheckResult) else not_reached(task, str(found))
+        return TaskScore(task.id, task.title, check, no_hidden(task, "they were not reached"), values.trouble)
+
+    def hidden(self, task: Task) -> tuple[HiddenResult | None, str]:
+        """Run the hidden tests of a task; return their result, and what kept the notebook from answering."""
         if not task.hidden_points:
-            return TaskScore(task.id, task.title, check, cut=values.trouble)
-        more = RemoteValues(self.kernel, self.limit_s)
+            return None, ""
+        _, values = self._facts()
         own = Own(self._imports, self._client)
-        found = self._guarded(lambda: run_hidden(source, task, more, own), more)
-        hidden = found if isinstance(found, HiddenResult) else no_hidden(task, str(found))
-        return TaskScore(task.id, task.title, check, hidden, values.trouble or more.trouble)
+        source = self.pack.hidden.get(task.id, "")
+        found = self._guarded(lambda: run_hidden(source, task, values, own), values)
+        return found if isinstance(found, HiddenResult) else no_hidden(task, str(found)), values.trouble
+
+    @cached_property
+    def waiting(self) -> frozenset[str]:
+        """The tasks whose hidden tests run after the last cell."""
+        return waiting(self._source, self.pack.hidden)
+
+    @cached_property
+    def _source(self) -> NotebookNode:
+        return ipynb.read(self.pack.lab.notebook)
 
     @cached_property
     def _checks(self) -> dict[str, Check]:
@@ -58,8 +73,7 @@ class Marking:
 
     @cached_property
     def _imports(self) -> dict[str, tuple[str, str | None]]:
-        cells = ipynb.read(self.pack.lab.notebook).cells
-        return imports_of(cell.source for cell in cells if cell.cell_type == "code")
+        return imports_of(cell.source for cell in self._source.cells if cell.cell_type == "code")
 
     def _client(self) -> Any:
         if not self._clients:

@@ -54,6 +54,10 @@ class Kernel:
             self._lose()
             raise
 
+    def extend(self, seconds: float) -> None:
+        """Give what is asked from here on at least so many seconds more."""
+        self._until = max(self._until, time.monotonic() + seconds)
+
     def close(self) -> None:
         """End the kernel, if there is one."""
         if self._conversation is not None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from academy.errors import AcademyError
-from academy.labs.confinement import Watch
+from academy.labs.confinement import Confinement, Watch
 from academy.labs.grading.room import Room
 from academy.labs.manifest import Limits
 from academy.labs.nursery import Child, Nursery
@@ -34,7 +34,7 @@ class _Watched:
 
     def end(self) -> None:
         self.child.kill()
-        self.watch.__exit__(None, None, None)
+        self.watch.stop()
 
 
 class Supervisor:
@@ -51,8 +51,7 @@ class Supervisor:
         confine = self._room.services(self._limits)
         self._nursery.service(self._room.home, env={**self._env, **confine.variables()}, confine=confine)
         child = self._nursery.service_child(self._room.home)
-        self._service = _Watched(child, Watch(child.root, confine))
-        self._service.watch.__enter__()
+        self._service = _Watched(child, _watching(child, confine))
 
     def serve(self, connection: socket.socket, until: float) -> bool:
         """Answer the grading process until it hangs up; return whether it did before ``until``."""
@@ -104,7 +103,7 @@ class Supervisor:
     def _end_service(self) -> None:
         if self._service is not None:
             self._nursery.down(self._room.home)
-            self._service.watch.__exit__(None, None, None)
+            self._service.watch.stop()
             self._service = None
 
     def _start_kernel(self) -> dict[str, Any]:
@@ -120,10 +119,16 @@ class Supervisor:
             log_file=str(self._room.aside / f"kernel-{number}.log"),
         )
         asyncio.run(manager.start_kernel(cwd=str(self._room.lab)))
-        watch = Watch(manager.child.root, confine)
-        watch.__enter__()
-        self._kernels.append(_Watched(manager.child, watch))
+        child = manager.child
+        assert child is not None
+        self._kernels.append(_Watched(child, _watching(child, confine)))
         found = manager.get_connection_info()
         connection = {name: found[name] for name in ("transport", "ip", "shell_port", "iopub_port")}
         key = {"key": found["key"].decode(), "signature_scheme": found["signature_scheme"]}
         return {"kernel": number, "connection": {**connection, **key}}
+
+
+def _watching(child: Child, confine: Confinement) -> Watch:
+    watch = Watch(child.root, confine)
+    watch.start()
+    return watch

@@ -181,17 +181,18 @@ def _as_objects(items: list[Any]) -> Any:
     return array
 
 
-def _read_labels(decoder: Decoder, node: Node, depth: int) -> pd.Index:
+def _read_labels(decoder: Decoder, node: Node, depth: int) -> Any:
     labels, names = decoder.each(node, depth)
     if len(names) > 1:
         return pd.MultiIndex.from_tuples(expect(labels, list), names=names)
     return pd.Index(expect(labels, list), name=names[0])
 
 
-def _read_index(decoder: Decoder, node: Node, depth: int) -> pd.Index:
+def _read_index(decoder: Decoder, node: Node, depth: int) -> Any:
     names = expect(decoder.decode(node["names"], depth), list)
     if "range" in node:
-        return pd.RangeIndex(*(expect(part, int) for part in node["range"]), name=names[0])
+        start, stop, step = (expect(part, int) for part in node["range"])
+        return pd.RangeIndex(start, stop, step, name=names[0])
     levels = expect(decoder.decode(node["levels"], depth), pd.DataFrame)
     if len(names) > 1:
         return pd.MultiIndex.from_frame(levels, names=names)

@@ -12,7 +12,7 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ _LOCKED = (CHECKS, MANIFEST, "data")
 _MOST_NOTEBOOK_BYTES = 100 * 1024**2
 # What this process may need beyond what it was forked with, whatever a submission sends.
 _MEMORY_BYTES = 3 * 1024**3
+
+_WITHHELD = "What this cell printed is not kept: hidden tests ran before it.\n"
 
 
 @dataclass(frozen=True)
@@ -141,26 +143,35 @@ class Grading:
         self._marking = Marking(pack, room, self._kernel, limits.cell_s)
         self._scores: dict[str, TaskScore] = {}
         self._cuts: dict[str, str] = {}
+        self._waiting: list[str] = []
+        self._withheld = False
         self.notes: list[str] = []
 
     def run(self) -> list[TaskScore]:
         """Run all; return the score of every task of the lab."""
         over = ""
         try:
-            for index, cell in enumerate(self._notebook.cells):
-                if cell.cell_type == "code":
-                    self._run_cell(index, cell)
-                task = self._checked_in(cell)
-                if task is not None:
-                    self._mark(task, cell)
-            for task in self._pack.manifest.tasks:
-                if task.id not in self._scores:
-                    self._mark(task, None)
+            self._run_cells()
         except LabOver as error:
             over = f"time: {error.message} Its limit is {self._limits.lab_s:.0f} s."
             self.notes.append(f"The lab was cut. {over}")
+        for task in self._pack.manifest.tasks:
+            if task.id in self._waiting:
+                self._kernel.extend(self._limits.cell_s)
+                self._mark_hidden(task)
         self._kernel.close()
         return [self._scores.get(task.id) or zero(task, over, cut=over) for task in self._pack.manifest.tasks]
+
+    def _run_cells(self) -> None:
+        for index, cell in enumerate(self._notebook.cells):
+            if cell.cell_type == "code":
+                self._run_cell(index, cell)
+            task = self._checked_in(cell)
+            if task is not None:
+                self._mark(task, cell)
+        for task in self._pack.manifest.tasks:
+            if task.id not in self._scores:
+                self._mark(task, None)
 
     def _run_cell(self, index: int, cell: NotebookNode) -> None:
         source = without_check(cell.source) if self._checked_in(cell) else cell.source
@@ -169,6 +180,8 @@ class Grading:
         outputs = Outputs()
         reply = self._kernel.run(source, outputs)
         cell.update(outputs=outputs.found, execution_count=_count(reply))
+        if self._withheld and outputs.found:
+            cell["outputs"] = [new_output("stream", name="stderr", text=_WITHHELD)]
         cut = self._cut(reply)
         if cut:
             self.notes.append(f"Cell {index + 1} was cut: {cut}.")
@@ -186,16 +199,30 @@ class Grading:
             return f"time: it took longer than {limit} and did not let itself be interrupted"
         if reply.ended is Ended.DEAD:
             return self._kernel.ended_by or "it ended the kernel"
+        if reply.content.get("ename") == "MemoryError":
+            return f"memory: it needed more than {self._limits.memory_gb:g} GB"
         return exceeded
 
     def _mark(self, task: Task, cell: NotebookNode | None) -> None:
-        score = self._marking.mark(task)
-        cut = self._cuts.get(task.id) or score.cut
-        self._scores[task.id] = TaskScore(task.id, task.title, score.check, score.hidden, cut)
+        """Run a task's check, and its hidden tests unless they can wait."""
+        score = self._marking.check(task)
+        self._scores[task.id] = replace(score, cut=self._cuts.get(task.id) or score.cut)
         if cell is not None:
             points = f"{score.check.points:g} of {score.check.max_points:g} points"
             text = f"{score.check.message.rstrip('.')}. {points}."
             cell.outputs.append(new_output("display_data", {"text/plain": text}))
+        if not task.hidden_points:
+            return
+        if task.id in self._marking.waiting:
+            self._waiting.append(task.id)
+        else:
+            self._mark_hidden(task)
+            self._withheld = True
+
+    def _mark_hidden(self, task: Task) -> None:
+        score = self._scores[task.id]
+        hidden, trouble = self._marking.hidden(task)
+        self._scores[task.id] = replace(score, hidden=hidden, cut=score.cut or trouble)
 
     def _checked_in(self, cell: NotebookNode) -> Task | None:
         """Return the task that is checked in a cell; those of the release alone say so."""
