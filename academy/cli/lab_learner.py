@@ -107,12 +107,13 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
 
     A notebook that is open is checked as it is now; else your saved copy is run from the top.
     """
+    learner = _learner(scope, collection)
     from academy.labs.asking import ask_kernel, run_copy
     from academy.labs.live_kernels import live_kernels
     from academy.service.process import up
 
     say = texts()
-    copy = _learner(scope, collection).copy(lab)
+    copy = learner.copy(lab)
     names = [copy.manifest.task(name).id for name in tasks]
     kernels = live_kernels(scope.home, copy.id, copy.folder)
     if kernels:
@@ -181,10 +182,10 @@ def solution(scope: Scope, /, lab: str, task: str, yes: bool, collection: Path |
 @click.pass_obj
 def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Path | None) -> None:
     """Restore LAB, or one step of it, and undo what it made. Your old copy is kept aside."""
+    learner = _learner(scope, collection)
     from academy.labs.teardown import named, parameters_in
 
     say = texts()
-    learner = _learner(scope, collection)
     copy = learner.copy(lab)
     if not yes:
         made = [one for one in copy.manifest.resources if step in (None, one.step)]
@@ -218,6 +219,9 @@ def submit(scope: Scope, /, lab: str, to: Path | None, name: str | None, collect
 
 
 def _learner(scope: Scope, collection: Path | None) -> Learner:
-    from academy.labs.learner import Learner  # reads notebooks, which takes longer to import than a list
+    from academy.client.sdk import quick_jsonschema
+
+    with quick_jsonschema():  # for reading notebooks
+        from academy.labs.learner import Learner
 
     return Learner(scope.home, Collection.locate(collection))

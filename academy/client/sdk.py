@@ -36,17 +36,19 @@ class Replaced:
 
 
 def import_sdk() -> Any:
-    """Import the SDK, without the grammar of ``rfc3987_syntax``.
-
-    ``jsonschema`` compiles it when it is there (JupyterLab brings it) for a format that the SDK never
-    checks. It costs 2.5 of 7.5 seconds here.
-    """
-    with _absent("rfc3987_syntax"):
+    """Import the SDK, a third faster than it comes by itself."""
+    with quick_jsonschema():
         return importlib.import_module("azure.ai.ml")
 
 
 @contextlib.contextmanager
-def _absent(module: str) -> Iterator[None]:
+def quick_jsonschema() -> Iterator[None]:
+    """Have ``jsonschema`` imported in here without the grammar of ``rfc3987_syntax``.
+
+    It compiles that when it is there (JupyterLab brings it), in 1.4 to 2.5 seconds, for a format that
+    neither the SDK nor notebooks check.
+    """
+    module = "rfc3987_syntax"
     if module in sys.modules:
         yield
         return
