@@ -405,6 +405,7 @@ def test_solution_left_in_the_notebook_is_a_leak(
     [
         ("src/notes.py", COUNTED.encode()),
         ("data/notes.txt", f"once\nwe had {COUNTED}".encode()),
+        ("data/long.py", ("x = 1\n" * 5000 + REGISTERED + "\ny = 2" * 5000).encode()),
         ("data/notes.json", json.dumps({"cells": ["x"], "old": COUNTED}).encode()),
         ("data/notes.zip", _zipped(COUNTED)),
         ("data/notes.bin", b"\0\1\2" + COUNTED.encode() + b"\0"),
@@ -612,3 +613,9 @@ def test_pack_may_not_lie_where_learners_look(
     result = invoke("--to", str(tmp_path / "out"), "--pack", str(tmp_path / inside), *collection)
     assert result.exit_code == 1
     assert "learners would get the solutions" in result.output
+
+
+def test_folder_without_labs_is_said_to_have_none(tmp_path: Path, invoke: Callable[..., Result]) -> None:
+    result = invoke("--to", str(tmp_path / "out"), "--collection", str(tmp_path))
+    assert result.exit_code == 3
+    assert "There are no labs" in result.output

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from academy.cli.verb import ServiceCommand, said_when_slow
-from academy.errors import UserError
+from academy.errors import NotFound, UserError
 
 if TYPE_CHECKING:
     from academy.labs.collection import Lab
@@ -38,7 +38,10 @@ def release(labs: tuple[str, ...], to: Path, pack: Path | None, collection: Path
     """
     from academy.labs.collection import Collection
 
-    chosen = Collection.locate(collection).chosen(labs)
+    place = Collection.locate(collection)
+    chosen = place.chosen(labs)
+    if not chosen:
+        raise NotFound(f"There are no labs in {place.root}. A collection holds notebooks/ and labs/.")
     if layout == "nbgrader":
         if pack:
             raise UserError(

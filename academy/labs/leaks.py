@@ -65,14 +65,20 @@ class _Run:
 def find_leaks(lab: Lab, folder: Path) -> tuple[Leak, ...]:
     """Return what of the lab's solutions and hidden tests can be read in the edition in ``folder``."""
     found = dict.fromkeys(_by_name(folder))
-    read = list(passages(folder))
+    secrets = list(secrets_of(lab))
+    sought = {
+        max(one.telling_words, key=len)
+        for secret in secrets
+        for one in secret.statements
+        if one.telling_words
+    }
+    read = list(passages(folder, {*sought, "BEGIN ", "END "}))
     for passage in read:
         for line in passage:
             if _MARKER.search(line.text):
                 found[Leak(line.place, line.text.strip(), "a marker of a solution or hidden test")] = None
-    secrets = list(secrets_of(lab))
-    telling = [secret for secret in secrets if not secret.is_short]
-    for leak in (*_statements_in(telling, read), *_short_ones_in(secrets, read)):
+    long = [secret for secret in secrets if not secret.is_short]
+    for leak in (*_statements_in(long, read), *_short_ones_in(secrets, read)):
         found[leak] = None
     places: dict[tuple[str, str], Leak] = {}
     for leak in found:

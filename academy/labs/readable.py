@@ -22,6 +22,9 @@ from academy.labs.layout import as_text
 
 # How deep archives and encodings are looked into, one inside another.
 _DEPTH = 4
+# Of a passage of more lines than this, only those near a word that is looked for are read closely.
+_LONG = 2000
+_NEAR = 15
 _MEMBER_BYTES = 64 * 2**20
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\s+[A-Za-z0-9+/_-]{4,})*={0,2}")
 _ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -54,16 +57,29 @@ class Line:
 Passage = tuple[Line, ...]
 
 
-def passages(folder: Path) -> Iterator[Passage]:
+def passages(folder: Path, telling: Iterable[str]) -> Iterator[Passage]:
     """Yield what can be read in the folder's files, each passage in its order.
 
-    A notebook is several: the sources of all its cells, its outputs, its attachments, its metadata.
+    A notebook is several: the sources of all its cells, its outputs, its attachments, its metadata. Of a
+    long passage, such as a table, only the lines around one of the ``telling`` words are yielded.
     """
+    held = re.compile("|".join(map(re.escape, telling)) or "(?!)")
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             for passage in _of_content(path.read_bytes(), str(path.relative_to(folder)), _DEPTH):
-                yield passage
-                yield from _variants(passage)
+                short = passage if len(passage) <= _LONG else _around(passage, held)
+                yield short
+                yield from _variants(short)
+
+
+def _around(passage: Passage, held: re.Pattern[str]) -> Passage:
+    near = {
+        near
+        for at, line in enumerate(passage)
+        if held.search(line.text)
+        for near in range(max(at - _NEAR, 0), min(at + _NEAR + 1, len(passage)))
+    }
+    return tuple(passage[at] for at in sorted(near))
 
 
 def _of_content(content: bytes, file: str, depth: int) -> Iterator[Passage]:
