@@ -33,7 +33,7 @@ export function redraw(node, ...children) {
 
 // Turn the `code` of Markdown in a hint into <code>; everything else stays text.
 export function withCode(text) {
-  return text.split(/(`[^`]+`)/).map(part =>
+  return text.split(/(`[^`]+`)/).filter(Boolean).map(part =>
     part.length > 2 && part.startsWith('`') && part.endsWith('`')
       ? element('code', {}, part.slice(1, -1))
       : part

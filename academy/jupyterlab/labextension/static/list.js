@@ -37,10 +37,9 @@ function table(labs, texts, actions) {
   const heads = COLUMNS.map(name =>
     element('th', { scope: 'col', class: ASIDE.has(name) && 'academy-aside' }, texts.say(`column-${name}`))
   );
-  // A table may be wider than its tab: then it scrolls by itself, and by the arrow keys.
   return element(
     'div',
-    { class: 'academy-table', tabindex: '0', role: 'group', 'aria-label': texts.say('table-caption') },
+    { class: 'academy-table' },
     element(
       'table',
       {},

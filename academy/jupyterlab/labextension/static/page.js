@@ -1,6 +1,6 @@
 // The page: which of its views is shown, what its buttons do, and what it says afterwards.
 
-import { element, redraw } from './dom.js';
+import { element, redraw, withCode } from './dom.js';
 import { labView } from './lab.js';
 import { listView } from './list.js';
 import { NOT_LOADED } from './notebooks.js';
@@ -19,7 +19,7 @@ export class LabsPage {
     this._view = element('div', { class: 'academy-view' });
     this.node = element(
       'div',
-      { class: 'academy-labs', tabindex: '-1', lang: texts.language, role: 'region', 'aria-label': texts.say('title') },
+      { class: 'academy-labs', tabindex: '-1', lang: texts.language },
       this._done,
       this._failed,
       this._view
@@ -92,13 +92,13 @@ export class LabsPage {
   }
 
   _say(text) {
-    this._failed.textContent = '';
-    this._done.textContent = text;
+    this._failed.replaceChildren();
+    this._done.replaceChildren(...withCode(text));
   }
 
   _fail(text) {
-    this._done.textContent = '';
-    this._failed.textContent = text;
+    this._done.replaceChildren();
+    this._failed.replaceChildren(...withCode(text));
   }
 
   async _open(lab) {
@@ -170,7 +170,10 @@ export class LabsPage {
   async _confirm(key, names, { warn = false } = {}) {
     const { Dialog, showDialog } = this._apputils;
     const accept = { label: this._texts.say(`${key}-accept`) };
+    this._say('');
     const result = await showDialog({
+      // Enter must not do by itself what cannot be undone.
+      defaultButton: warn ? 0 : 1,
       title: this._texts.say(`${key}-title`, names),
       body: this._texts.say(`${key}-text`, names),
       buttons: [
@@ -178,6 +181,7 @@ export class LabsPage {
         warn ? Dialog.warnButton(accept) : Dialog.okButton(accept)
       ]
     });
+    this._say(result.button.accept ? this._texts.say('working') : '');
     return result.button.accept;
   }
 }

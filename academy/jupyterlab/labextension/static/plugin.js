@@ -117,6 +117,7 @@ class PagePlace {
     this._tab.title.icon = icon;
     this._tab.title.closable = true;
     this._tab.toolbar.hide();
+    content.node.setAttribute('aria-label', texts.say('title')); // in place of "main area content"
     void this.tracker.add(this._tab);
   }
 }
