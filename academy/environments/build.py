@@ -23,7 +23,13 @@ from academy.environments.definition import EnvironmentSpec, LockFile
 from academy.environments.errors import EnvironmentBuildError
 from academy.environments.folders import EnvironmentFolder
 from academy.environments.interpreters import Interpreter
-from academy.paths import environment_cache, read_json, write_atomic, write_json
+from academy.paths import (
+    environment_cache,
+    read_json,
+    writable_environment_cache,
+    write_atomic,
+    write_json,
+)
 
 __all__ = ["BuiltEnvironment", "build"]
 
@@ -49,7 +55,7 @@ def build(spec: EnvironmentSpec, *, log: Log, cache: Path | None = None) -> Buil
     if spec.own:
         return own()
     interpreter = interpreters.find(spec.python)
-    folder = EnvironmentFolder((cache or environment_cache()) / spec.key(interpreter))
+    folder = _folder(spec.key(interpreter), cache)
     note = interpreters.difference(spec.python, interpreter)
     if note and spec.elsewhere:
         note = f"{note} {spec.elsewhere}"
@@ -68,6 +74,14 @@ def build(spec: EnvironmentSpec, *, log: Log, cache: Path | None = None) -> Buil
         variables=spec.variables,
         note=note,
     )
+
+
+def _folder(key: str, cache: Path | None) -> EnvironmentFolder:
+    """Return where the environment is; one that is nowhere yet goes where this user can write."""
+    found = EnvironmentFolder((cache or environment_cache()) / key)
+    if cache or _ready(found) is not None:
+        return found
+    return EnvironmentFolder(writable_environment_cache() / key)
 
 
 def _ready(folder: EnvironmentFolder) -> dict[str, Any] | None:

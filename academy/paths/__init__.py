@@ -9,7 +9,13 @@ from academy.paths.folders import (
     beside,
     collecting,
 )
-from academy.paths.home import Home, HomeError, environment_cache, tracking_template
+from academy.paths.home import (
+    Home,
+    HomeError,
+    environment_cache,
+    tracking_template,
+    writable_environment_cache,
+)
 
 __all__ = [
     "ArtifactFolder",
@@ -25,6 +31,7 @@ __all__ = [
     "environment_cache",
     "read_json",
     "tracking_template",
+    "writable_environment_cache",
     "write_atomic",
     "write_json",
 ]

@@ -142,10 +142,25 @@ def environment_cache() -> Path:
     Its entries are keyed by content, so sharing is safe; ``ACADEMY_ENVIRONMENT_CACHE`` moves it.
     """
     chosen = os.environ.get("ACADEMY_ENVIRONMENT_CACHE")
-    base = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("academy")) / "environments"
-    return base.expanduser().absolute()
+    return Path(chosen).expanduser().absolute() if chosen else _own_environment_cache()
+
+
+def writable_environment_cache() -> Path:
+    """Return where environments are built that are in no cache yet.
+
+    That is the cache, or this user's own one where the cache is shared read-only, as in a classroom.
+    """
+    cache = environment_cache()
+    there = next(folder for folder in (cache, *cache.parents) if folder.exists())
+    return cache if os.access(there, os.W_OK | os.X_OK) else _own_environment_cache()
+
+
+def _own_environment_cache() -> Path:
+    return (Path(platformdirs.user_cache_dir("academy")) / "environments").absolute()
 
 
 def tracking_template(mlflow_version: str) -> Path:
     """Return the empty database that MLflow's own migrations made, once a machine: they take seconds."""
-    return environment_cache() / "mlflow" / f"{mlflow_version}.db"
+    name = Path("mlflow", f"{mlflow_version}.db")
+    shared = environment_cache() / name
+    return shared if shared.exists() else writable_environment_cache() / name

@@ -60,7 +60,7 @@ job = ml_client.jobs.create_or_update(
 print(job.name)
 """
 _OWN_ENVIRONMENT = "azureml://registries/azureml/environments/academy/labels/latest"
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)
