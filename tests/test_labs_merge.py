@@ -122,11 +122,9 @@ def test_changed_parameters_come_back_and_new_names_stay(release: Any, submissio
     assert "kept in a cell of its own" in merged.notes[0]
 
 
-@pytest.mark.parametrize(
-    "source", ["x" + ".x" * 600, "-" * 2000 + "1", "(" * 5000, "a = 1\0", "%%bash\nexit"]
-)
-def test_what_python_cannot_take_apart_is_only_put_back(release: Any, submission: Any, source: str) -> None:
-    cell_of(submission, "values")["source"] = source
+@pytest.mark.parametrize("code", ["x" + ".x" * 600, "-" * 2000 + "1", "(" * 5000, "a = 1\0", "%%bash\nexit"])
+def test_what_python_cannot_take_apart_is_only_put_back(release: Any, submission: Any, code: str) -> None:
+    cell_of(submission, "values")["source"] = code
     merged = put_back(release, submission)
     assert ids(merged.notebook) == ids(release)
     assert merged.notes == ("The cell of parameters was changed, and was put back as released.",)
