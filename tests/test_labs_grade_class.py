@@ -1,0 +1,317 @@
+"""A class of twelve with known scores, graded by the real command: the table is right to the point."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from academy.labs import ipynb
+from academy.labs.collection import Collection, Lab
+from academy.labs.edition import hidden_tests, solved_edition, write_edition
+from academy.labs.scaffold import new_lab
+
+ACADEMY = Path(sys.executable).with_name("academy")
+LAB = "90-count-days"
+TITLE = "Register a table and count in it"
+
+# Each learner's points: the check of the first task, the check of the second, its hidden tests.
+POINTS: dict[str, tuple[float, float, float]] = {
+    "ann": (2, 1, 1),  # all of it
+    "ben": (1, 1, 1),  # a table of the wrong type
+    "Carla Ruiz": (2, 1, 0.5),  # right for the months alone
+    "dora": (0, 0, 0),  # as it was released
+    "emil": (2, 1, 1),  # deleted the cells of the checks
+    "fay": (2, 1, 1),  # copied cells within the notebook
+    "gus": (2, 1, 1),  # typed all cells anew
+    "hansenhana": (2, 1, 1),  # prints to stderr
+    "ivo": (2, 0, 0),  # hangs in the second task
+    "kim": (2, 1, 1),  # handed in late, a second time
+    "lea": (2, 1, 1),  # copied from kim
+}
+ORIGINAL = '''\
+def long_months(days, limit):
+    """Return how many of the months have more days than the limit."""
+    # keep a tally by hand
+    counter = 0
+    position = 0
+    values = list(days)
+    while position < len(values):
+        current = values[position]
+        if not current <= limit:
+            counter = counter + 1
+        position = position + 1
+    assert counter >= 0, "never negative"
+    return counter
+'''
+DISGUISED = '''\
+def long_months(days, limit):
+    """Return how many of the months have more days than the limit."""
+    n = 0
+    i = 0
+    xs = list(days)
+    while i < len(xs):
+        x = xs[i]  # one of them
+        if not x <= limit:
+            n = n + 1
+        i = i + 1
+
+    assert n >= 0, "cannot be"
+    return n
+'''
+
+Change = Callable[[Any], None]
+
+
+def nothing(_notebook: Any) -> None:
+    """Leave the notebook as it is."""
+
+
+def counting(source: str) -> Change:
+    """Answer the second task with ``source``."""
+
+    def change(notebook: Any) -> None:
+        cell(notebook, "count")["source"] = source
+
+    return change
+
+
+def cell(notebook: Any, name: str) -> Any:
+    return next(one for one in notebook.cells if one.id == name)
+
+
+def wrong_type(notebook: Any) -> None:
+    one = cell(notebook, "data")
+    one.source = one.source.replace("URI_FILE", "URI_FOLDER").replace("data/months.csv", "data/")
+
+
+def right_for_months_alone(notebook: Any) -> None:
+    one = cell(notebook, "count")
+    one.source = one.source.replace("number > limit", "number == 31")
+
+
+def without_checks(notebook: Any) -> None:
+    notebook["cells"] = [one for one in notebook.cells if "check" not in one.metadata.get("academy", {})]
+
+
+def with_copies(notebook: Any) -> None:
+    copies = [cell(notebook, name).copy() for name in ("count", "count-check")]
+    for number, one in enumerate(copies):
+        one["id"] = f"copy-{number}"
+    notebook["cells"] += copies
+
+
+def typed_anew(notebook: Any) -> None:
+    for number, one in enumerate(notebook.cells):
+        one["id"], one["metadata"] = f"new-{number}", {}
+
+
+def noisy(notebook: Any) -> None:
+    one = cell(notebook, "count")
+    one.source += "\nimport sys, warnings\nwarnings.warn('an old way')"
+    one.source += "\nprint('a library says something', file=sys.stderr)"
+
+
+def hanging(notebook: Any) -> None:
+    one = cell(notebook, "count")
+    one.source = "while True:\n    pass\n" + one.source
+
+
+@dataclass(frozen=True)
+class Graded:
+    """What the command said and wrote."""
+
+    done: subprocess.CompletedProcess[str]
+    to: Path
+
+    def read(self, name: str) -> str:
+        return (self.to / name).read_text(encoding="utf-8-sig")
+
+    def rows(self, name: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(self.read(name), newline="")))
+
+
+def handed_in(lab: Lab, folder: Path) -> None:
+    """Write what twelve learners handed in, each in their way."""
+    changes = {
+        "ann": nothing,
+        "ben": wrong_type,
+        "Carla Ruiz_4711_assignsubmission_file_": right_for_months_alone,
+        "emil": without_checks,
+        "fay": with_copies,
+        "gus": typed_anew,
+        "ivo": hanging,
+        "lea": counting(DISGUISED),
+    }
+    for name, change in changes.items():
+        ipynb.write(solved(lab, change), made(folder / name / LAB) / f"{LAB}.ipynb")
+    write_edition(lab, folder / "dora" / LAB)
+    (folder / f"hansenhana_LATE_81_9001_{LAB}.ipynb").write_text(json.dumps(solved(lab, noisy)))
+    (made(folder / "jo") / f"{LAB}.ipynb").write_text("I could not save it, sorry")
+    for at, change in ((100.0, hanging), (200.0, counting(ORIGINAL))):
+        with zipfile.ZipFile(folder / f"{LAB}-kim-{at:.0f}.zip", "w") as packed:
+            packed.writestr(f"{LAB}.ipynb", json.dumps(solved(lab, change)))
+            packed.writestr("submission.json", json.dumps({"lab": LAB, "learner": "kim", "at": at}))
+
+
+def solved(lab: Lab, change: Change) -> Any:
+    notebook = solved_edition(ipynb.read(lab.notebook), lab.id)
+    change(notebook)
+    return notebook
+
+
+def made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+MOODLE = (
+    'Identifier,"Full name","Email address",Status,Grade,"Maximum Grade","Last modified (grade)",'
+    '"Feedback comments"\r\n'
+    '"Participant 4711","Carla Ruiz",c@example.org,Submitted,,4.00,-,\r\n'
+    '"Participant 4712",Ben,ben,Submitted,,4.00,-,\r\n'
+    '"Participant 4713",Zoe,zoe@example.org,"No submission",,4.00,-,\r\n'
+)
+CANVAS = (
+    f"Student,ID,SIS Login ID,Section,{TITLE} (77)\n"
+    "    Points Possible,,,,4\n"
+    '"Hansen, Hana",81,hana@example.org,A,\n'
+    '"Zeller, Zoe",83,zoe,A,\n'
+)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    made_lab = new_lab(Collection(tmp_path_factory.mktemp("collection")), LAB)
+    manifest = made_lab.folder / "lab.yml"
+    manifest.write_text(manifest.read_text().replace("cell_s: 60", "cell_s: 15"))
+    return made_lab
+
+
+@pytest.fixture(scope="module")
+def graded(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Graded:
+    root = tmp_path_factory.mktemp("class")
+    folder = made(root / "handed in")
+    handed_in(lab, folder)
+    (root / "moodle.csv").write_bytes(MOODLE.encode())
+    (root / "canvas.csv").write_bytes(CANVAS.encode())
+    command = [ACADEMY, "lab", "grade", folder, "-j", "2", "--collection", lab.folder.parents[1]]
+    command += ["--moodle", root / "moodle.csv", "--canvas", root / "canvas.csv", "--language", "en"]
+    environment = {**os.environ, "COLUMNS": "160", "ACADEMY_HOME": str(root / "home")}
+    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
+    return Graded(done, root / "handed in-graded")
+
+
+def test_the_table_is_right_to_the_point(graded: Graded) -> None:
+    lines = [re.split(r"  +", line) for line in graded.done.stdout.splitlines()]
+    rows = {line[0]: line[1:4] for line in lines if len(line) >= 4}
+    for learner, (first, second, hidden) in POINTS.items():
+        total = first + second + hidden
+        assert rows[learner] == [f"{first:g}/2", f"{second + hidden:g}/2", f"{total:g}/4"], graded.done.stderr
+    assert rows["jo"] == ["-", "-", "-"]
+    means = [sum(p[0] for p in POINTS.values()) / 11, sum(p[1] + p[2] for p in POINTS.values()) / 11]
+    expected = [f"{round(value, 2):g}" for value in (*means, sum(means))]
+    assert rows["mean"] == [f"{expected[0]}/2", f"{expected[1]}/2", f"{expected[2]}/4"]
+
+
+def test_who_could_not_be_graded_is_named_by_the_exit(graded: Graded) -> None:
+    assert graded.done.returncode == 1
+    assert graded.done.stderr.splitlines()[-1] == "academy: 1 could not be graded: jo."
+    assert "not a notebook" in graded.done.stdout
+
+
+def test_each_is_said_as_it_is_done(graded: Graded) -> None:
+    said = graded.done.stderr
+    for learner, points in POINTS.items():
+        assert f"{learner}  {LAB}  {sum(points):g}/4" in said
+
+
+def test_the_notes_say_what_was_set_right(graded: Graded) -> None:
+    notes = {
+        one["learner"]: "; ".join(one["notes"])
+        for one in json.loads(graded.read("grades.json"))["labs"][0]["submissions"]
+    }
+    assert notes["ann"] == ""
+    assert notes["hansenhana"] == ""  # what a library prints costs nothing, and is no fault
+    for learner in ("emil", "gus", "fay"):
+        assert notes[learner], learner
+    assert "time" in notes["ivo"]
+    assert "the newest of 2 hand-ins counts" in notes["kim"]
+
+
+def test_grades_csv_holds_the_same(graded: Graded) -> None:
+    rows = {row["learner"]: row for row in graded.rows("grades.csv")}
+    assert rows.keys() == POINTS.keys() | {"jo"}
+    for learner, (first, second, hidden) in POINTS.items():
+        row = rows[learner]
+        assert float(row["points"]) == first + second + hidden
+        assert (float(row["register-table"]), float(row["count-long-months"])) == (first, second + hidden)
+    assert rows["jo"]["points"] == ""
+
+
+def test_the_worksheet_of_moodle_is_filled(graded: Graded) -> None:
+    carla, ben, zoe = graded.rows("moodle.csv")
+    assert (carla["Identifier"], carla["Grade"]) == ("Participant 4711", "3.5")
+    assert carla["Feedback comments"] == "Register the table: 2 of 2; Count the long months: 1.5 of 2"
+    assert (ben["Grade"], zoe["Grade"]) == ("3", "")
+    assert "Not in the gradebook: " in graded.done.stderr
+
+
+def test_the_gradebook_of_canvas_is_filled(graded: Graded) -> None:
+    possible, hana, zoe = graded.rows("canvas.csv")
+    column = f"{TITLE} (77)"
+    assert (possible[column], hana["ID"], hana[column], zoe[column]) == ("4", "81", "4", "")
+
+
+def test_the_two_that_copied_are_found_and_nobody_else(graded: Graded) -> None:
+    assert [(row["learner"], row["other"]) for row in graded.rows("similarity.csv")] == [("kim", "lea")]
+    assert "Alike: kim and lea." in graded.done.stdout
+    assert "similarity is no proof" in graded.done.stdout
+
+
+def test_no_feedback_holds_the_hidden_tests(graded: Graded, lab: Lab) -> None:
+    source = "\n".join(hidden_tests(ipynb.read(lab.notebook)).values())
+    secrets = [line.strip() for line in source.splitlines() if line.strip()]
+    secrets += [re.sub(r"^assert ", "", line) for line in secrets] + ["HIDDEN TESTS", "[28, 29, 30]"]
+    assert len(secrets) >= 6
+    pages = sorted((graded.to / "feedback").rglob("*.html"))
+    assert len(pages) == 12
+    for page in pages:
+        text = page.read_text()
+        for secret in secrets:
+            assert secret not in text, page
+    assert "0.5 of 1" in (graded.to / "feedback" / "Carla Ruiz" / f"{LAB}.html").read_text()
+
+
+def test_the_executed_notebooks_are_kept_for_the_instructor(graded: Graded) -> None:
+    executed = {path.parent.name for path in (graded.to / "executed").rglob("*.ipynb")}
+    assert executed == set(POINTS)
+    assert "a library says something" in (graded.to / "executed" / "hansenhana" / f"{LAB}.ipynb").read_text()
+
+
+def test_the_command_line_that_is_not_valid_ends_with_two(lab: Lab, tmp_path: Path) -> None:
+    made(tmp_path / "hand")
+    for arguments in (
+        ["nowhere"],
+        ["hand", "--lab", "no-such-lab"],
+        ["hand", "-j", "0"],
+        ["hand", "--to", "hand/inside"],
+    ):
+        done = subprocess.run(
+            [ACADEMY, "lab", "grade", *arguments, "--collection", lab.folder.parents[1]],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 2, (arguments, done.stderr)
