@@ -15,7 +15,8 @@ from academy.labs.nursery import Nursery
 from academy.labs.suite.options import Edition, Options
 from academy.labs.suite.report import LabReport, Status, Verdict
 from academy.labs.suite.run import run_edition
-from academy.labs.suite.schedule import Gathering, labs_of, run_units, units_of
+from academy.labs.suite.schedule import Gathering, run_units
+from academy.labs.suite.units import labs_of, units_of
 from tests.labs_suite import CHECKS, DONE, SOLUTION, TASK, cell, printed, task_cells, write_lab
 
 ALWAYS = CHECKS.replace('facts.value("long") == 7', "True").replace('found=facts.value("long")', 'found="x"')
@@ -33,6 +34,20 @@ def lab_that_hangs(root: Path, lab: str) -> None:
     hanging = cell("print('about to wait', flush=True)\nimport time; time.sleep(600)")
     cells = [*task_cells(), hanging, cell("print('after')", printed("after\n"))]
     write_lab(root, lab, cells, limits="{cell_s: 2, lab_s: 60}")
+
+
+def lab_that_hangs_before_its_task(root: Path, lab: str) -> None:
+    cells = [cell("import time; time.sleep(600)"), *task_cells()]
+    write_lab(root, lab, cells, limits="{cell_s: 2, lab_s: 60}")
+
+
+def lab_that_hangs_and_heeds_no_interrupt(root: Path, lab: str) -> None:
+    stubborn = """
+        import signal, time
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        time.sleep(600)
+    """
+    write_lab(root, lab, [cell(stubborn), *task_cells()], limits="{cell_s: 2, lab_s: 60}")
 
 
 def lab_longer_than_its_limit(root: Path, lab: str) -> None:
@@ -115,6 +130,8 @@ PLANTED: dict[str, Callable[[Path, str], None]] = {
     "22-broken-check": lab_with_broken_check,
     "23-lacks-manifest": lab_without_manifest,
     "24-raises-error": lab_that_raises,
+    "25-hangs-early": lab_that_hangs_before_its_task,
+    "26-hangs-stubbornly": lab_that_hangs_and_heeds_no_interrupt,
 }
 
 
@@ -172,6 +189,21 @@ def test_notebook_that_hangs_is_cut_and_what_was_reached_is_kept(
     assert DONE in str(executed.cells)
     assert "about to wait" in str(executed.cells)
     assert "after" not in str([one.outputs for one in executed.cells if one.cell_type == "code"])
+
+
+def test_learners_edition_goes_on_behind_a_cell_that_hangs(reports: dict[str, LabReport]) -> None:
+    lab = reports["25-hangs-early"]
+    assert [cell.status for cell in lab.cells[2:]] == [Status.TIMED_OUT] + [Status.NOT_REACHED] * 2
+    assert [check.verdict for check in lab.learner_checks] == [Verdict.FAILED]
+    assert len(lab.problems) == 1  # the cell that hangs
+
+
+def test_cell_that_heeds_no_interrupt_ends_the_learners_run(reports: dict[str, LabReport]) -> None:
+    lab = reports["26-hangs-stubbornly"]
+    assert lab.learner is not None
+    assert lab.learner.seconds < 30
+    assert [check.verdict for check in lab.learner_checks] == [Verdict.NO_RESULT]
+    assert "gave no result on the learner's edition" in lab.problems[-1]
 
 
 def test_lab_is_cut_at_its_own_limit(reports: dict[str, LabReport]) -> None:

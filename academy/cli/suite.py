@@ -53,8 +53,8 @@ def test(
     jobs = jobs or len(os.sched_getaffinity(0))
     began = time.monotonic()
     done: list[LabReport] = []
+    chosen, options = _plan(labs, report, **asked)
     with Nursery() as nursery:  # it imports what labs use, while this process imports what runs them
-        chosen, options = _plan(labs, report, **asked)
         try:
             done.extend(_progress(chosen, options, jobs, nursery))
         finally:
@@ -71,7 +71,7 @@ def _plan(
     from academy.labs.collection import Collection
     from academy.labs.suite.near import Tolerance
     from academy.labs.suite.options import Options
-    from academy.labs.suite.schedule import labs_of
+    from academy.labs.suite.units import labs_of
 
     found = Collection.locate(collection)
     try:
@@ -105,7 +105,8 @@ def _progress(labs: Sequence[Lab], options: Options, jobs: int, nursery: Nursery
     """Run the labs behind a progress bar; print a line when one is done."""
     from tqdm import tqdm
 
-    from academy.labs.suite.schedule import Gathering, run_units, units_of
+    from academy.labs.suite.schedule import Gathering, run_units
+    from academy.labs.suite.units import units_of
 
     units = units_of(labs)
     gathering = Gathering(units)

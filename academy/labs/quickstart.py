@@ -15,11 +15,16 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from academy.errors import AcademyError
+from academy.labs import ipynb
+from academy.labs.parameters import checked, parameters_of
 from academy.paths import Home
 from academy.service.process import up
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NAME = "00-run-quickstart"
+
+# The endpoint stays, so that the learner can call it.
+PARAMETERS = {"clean_up": False}
 
 # The steps that are worth a line, by the name in each cell's metadata.academy.step.
 _STEPS = {
@@ -64,12 +69,12 @@ def run(home: Home) -> Outcome:
     """
     executed = home.executed_notebook(NAME)
     executed.parent.mkdir(parents=True, exist_ok=True)
+    source = NOTEBOOKS / f"{NAME}.ipynb"
     try:
         notebook = papermill.execute_notebook(
-            NOTEBOOKS / f"{NAME}.ipynb",
+            source,
             executed,
-            # The endpoint stays, so that the learner can call it.
-            parameters={"clean_up": False},
+            parameters=checked(parameters_of(ipynb.read(source)), PARAMETERS),
             cwd=NOTEBOOKS,
             progress_bar=True,
             log_output=False,

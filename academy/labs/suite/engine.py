@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from jupyter_core.utils import ensure_event_loop
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.clientwrap import PapermillNotebookClient
@@ -152,6 +155,20 @@ class SuiteEngine(NBClientEngine):  # type: ignore[misc]
 def register() -> None:
     """Make papermill know the engine by its name."""
     papermill_engines.register(NAME, SuiteEngine)
+
+
+@contextmanager
+def own_event_loop() -> Iterator[None]:
+    """Close the event loop that nbclient uses in this thread, and what a dead kernel left waiting in it."""
+    loop = ensure_event_loop()
+    try:
+        yield
+    finally:
+        tasks = asyncio.all_tasks(loop)
+        for task in tasks:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        loop.close()
 
 
 def _limit(course: Course) -> str:

@@ -15,7 +15,8 @@ from academy.labs.manifest import LAB_ID
 from academy.labs.parameters import source_of
 from academy.labs.suite.options import Edition
 from academy.labs.suite.report import CellReport, CheckReport, EditionReport, Status, Verdict
-from academy.labs.suite.results import Results, Unit
+from academy.labs.suite.results import Results
+from academy.labs.suite.units import Unit
 
 # Where the reports of this session are.
 RESULTS = pytest.StashKey[Callable[[], Results]]()

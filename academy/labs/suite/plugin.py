@@ -22,7 +22,8 @@ import pytest
 
 from academy.labs.suite.items import RESULTS, LabFile, LabItem, lab_file, lab_of
 from academy.labs.suite.options import Edition, Options
-from academy.labs.suite.results import Results, Unit
+from academy.labs.suite.results import Results
+from academy.labs.suite.units import Unit
 from academy.paths import write_json
 
 _END_S = 30.0

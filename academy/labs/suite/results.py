@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from academy.errors import AcademyError
-from academy.labs.collection import Lab
-from academy.labs.suite.options import Edition
 from academy.labs.suite.report import EditionReport, edition_report
+from academy.labs.suite.units import Unit
 from academy.paths import read_json, write_json
 
 _LOOK_S = 0.05
@@ -21,28 +19,6 @@ _LOOK_S = 0.05
 
 class RunnerEnded(AcademyError):
     """The process that runs the labs ended before it had run all."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """One edition of one lab: what is run at once."""
-
-    lab: Lab
-    edition: Edition
-
-    @property
-    def key(self) -> str:
-        place = hashlib.sha256(str(self.lab.notebook).encode()).hexdigest()[:12]
-        return f"{self.lab.id}-{place}-{self.edition}"
-
-    def to_json(self) -> list[str]:
-        return [self.lab.id, str(self.lab.notebook), str(self.lab.folder), self.edition]
-
-
-def unit_of(found: Sequence[str]) -> Unit:
-    """Rebuild what ``to_json`` took apart."""
-    lab_id, notebook, folder, edition = found
-    return Unit(Lab(lab_id, Path(notebook), Path(folder)), Edition(edition))
 
 
 @dataclass(frozen=True)

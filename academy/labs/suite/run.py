@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import papermill
-from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
@@ -20,7 +19,7 @@ from academy.labs.collection import Lab
 from academy.labs.edition import write_edition
 from academy.labs.nursery import Nursery
 from academy.labs.suite.compare import Comparison, marks
-from academy.labs.suite.engine import NAME, Course, register
+from academy.labs.suite.engine import NAME, Course, own_event_loop, register
 from academy.labs.suite.judge import Ran, cell_reports, check_reports, last_check
 from academy.labs.suite.options import Edition, Options
 from academy.labs.suite.report import EditionReport, LabReport, Verdict
@@ -96,11 +95,7 @@ def _execute(lab: Lab, source: NotebookNode, place: _Place) -> Ran:
     kept = place.options.executed(lab.id, place.edition)
     learner = place.edition is Edition.LEARNER
     register()
-    # nbclient runs in an event loop of this thread, and leaves it open.
-    with (
-        surroundings(place.root, lab, limits, place.nursery) as around,
-        contextlib.closing(ensure_event_loop()),
-    ):
+    with surroundings(place.root, lab, limits, place.nursery) as around, own_event_loop():
         course = Course(
             around.kernels,
             str(around.cwd),
@@ -116,7 +111,7 @@ def _execute(lab: Lab, source: NotebookNode, place: _Place) -> Ran:
             papermill.execute_notebook(
                 lab.notebook,
                 kept,
-                dict(place.options.parameters) if not learner else None,
+                dict(place.options.parameters),
                 engine_name=NAME,
                 kernel_name=source.metadata.get("kernelspec", {}).get("name", "python3"),
                 progress_bar=False,

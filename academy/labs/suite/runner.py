@@ -18,8 +18,9 @@ from academy.labs.suite.junit import write_junit
 from academy.labs.suite.options import options_of
 from academy.labs.suite.page import write_page
 from academy.labs.suite.report import LabReport
-from academy.labs.suite.results import Results, unit_of
+from academy.labs.suite.results import Results
 from academy.labs.suite.schedule import Gathering, run_units
+from academy.labs.suite.units import unit_of
 from academy.paths import read_json
 
 

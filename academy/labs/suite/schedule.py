@@ -10,15 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 
-from academy.labs.collection import Collection, Lab
-from academy.labs.manifest import LAB_ID
 from academy.labs.nursery import Nursery
 from academy.labs.suite.options import Edition, Options
 from academy.labs.suite.report import EditionReport, LabReport
-from academy.labs.suite.results import Unit
 from academy.labs.suite.run import run_edition, title_of
-
-BOTH = (Edition.SOLVED, Edition.LEARNER)
+from academy.labs.suite.units import Unit
 
 
 @dataclass
@@ -37,28 +33,6 @@ class Gathering:
         by_edition = {one.edition: self.found[one] for one in of_lab}
         solved = by_edition.get(Edition.SOLVED, EditionReport(unit.lab.id))
         return LabReport(unit.lab.id, title_of(unit.lab), solved, by_edition.get(Edition.LEARNER))
-
-
-def labs_of(collection: Collection, names: Sequence[str]) -> list[Lab]:
-    """Return the labs of these names, or all; also notebooks whose ``lab.yml`` is missing, which is a fault.
-
-    Raises
-    ------
-    NotFound
-        There is no lab of that name, or none at all.
-    """
-    chosen = collection.chosen(names)
-    if names:
-        return list(dict.fromkeys(chosen))
-    known = {lab.id for lab in chosen}
-    notebooks = sorted((collection.root / "notebooks").glob("*.ipynb"))
-    alone = [file for file in notebooks if LAB_ID.fullmatch(file.stem) and file.stem not in known]
-    return [*chosen, *(Lab(file.stem, file, collection.root / "labs" / file.stem) for file in alone)]
-
-
-def units_of(labs: Sequence[Lab], editions: Sequence[Edition] = BOTH) -> list[Unit]:
-    """Return what there is to run, lab by lab."""
-    return [Unit(lab, edition) for lab in labs for edition in editions]
 
 
 def run_units(
