@@ -321,6 +321,22 @@ def test_what_was_pasted_into_a_step_goes_with_it(learner: Learner) -> None:
     ]
 
 
+def test_a_copy_is_restored_from_the_collection_that_it_was_made_from(
+    learner: Learner, tmp_path: Path
+) -> None:
+    notebook = learner.start(LAB)
+    notebook.write_text(notebook.read_text().replace("limit = 30", "limit = 29"))
+    elsewhere = Learner(learner.home, Collection(tmp_path / "of another course"))
+    elsewhere.reset(LAB)
+    assert "limit = 30" in notebook.read_text()
+
+    (notebook.parent / RECORD).unlink()  # as a copy that was handed over by hand
+    content = notebook.read_bytes()
+    with pytest.raises(NotFound, match="--collection"):
+        elsewhere.reset(LAB)
+    assert notebook.read_bytes() == content
+
+
 def test_a_copy_comes_back_when_no_fresh_one_can_be_made(learner: Learner, collection: Collection) -> None:
     notebook = learner.start(LAB)
     content = notebook.read_bytes()

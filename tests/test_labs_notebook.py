@@ -18,6 +18,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from academy.errors import InvalidField, NotFound
+from academy.kernel import extension, startup
 from academy.labs import notebook
 from academy.labs.asking import ask_kernel
 from academy.labs.checks import CheckResult, Facts, OwnValues, load_checks, run_check
@@ -256,6 +257,19 @@ def test_names_are_given_where_they_are_free_and_taken_back(shell: Any, tmp_path
     assert "check" not in shell.user_ns
     assert shell.user_ns["hint"] == "my own"
     assert shell.user_ns["solution"] == 42
+
+
+def test_the_academy_kernel_gives_them_without_a_line(
+    shell: Any, own: Service, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ACADEMY_HOME", str(own.home.root))
+    startup.load_ipython_extension(shell)
+    try:
+        assert shell.user_ns["check"] is notebook.check
+        assert capsys.readouterr().out == ""
+    finally:
+        extension.unload_ipython_extension(shell)
+    assert "check" not in shell.user_ns
 
 
 # Which lab a notebook is.

@@ -114,7 +114,8 @@ class Learner:
 
     def reset(self, lab_id: str, step: str | None = None) -> ResetReport:
         """Restore the copy, or one step of it; the old copy is kept aside, what it made is torn down."""
-        lab, copy = self.lab(lab_id), self.copy(lab_id)
+        copy = self.copy(lab_id)
+        lab = self._original(copy)
         info = up(self.home)
         if step is None:
             report = reset_lab(info, copy, lambda: self._write_copy(lab))
@@ -138,6 +139,18 @@ class Learner:
         submitted = write_submission(copy, now, to or self.home.work / "submissions", learner=learner)
         events.append(copy.id, EventKind.SUBMITTED, file=submitted.file.name, points=now.points)
         return submitted
+
+    def _original(self, copy: Lab) -> Lab:
+        """Return what the copy was made from: in this collection, or in the one that the copy names."""
+        record = own_copy.read_record(copy.folder)
+        for collection in (self.collection, *([Collection(record.collection)] if record else [])):
+            for lab in collection.labs():
+                if lab.id == copy.id and lab.folder != copy.folder:
+                    return lab
+        raise NotFound(
+            f"There is nothing to restore {copy.id} from: {self.collection.root} does not hold it. Give the "
+            "folder that you got the lab from with --collection, or set ACADEMY_LABS to it."
+        )
 
     def _write_copy(self, lab: Lab) -> None:
         copy = own_copy.copy_of(self.home, lab)
