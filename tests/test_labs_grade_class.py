@@ -195,7 +195,7 @@ CANVAS = (
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     made_lab = new_lab(Collection(tmp_path_factory.mktemp("collection")), LAB)
     manifest = made_lab.folder / "lab.yml"
-    manifest.write_text(manifest.read_text().replace("cell_s: 60", "cell_s: 15"))
+    manifest.write_text(manifest.read_text().replace("cell_s: 60", "cell_s: 10"))
     return made_lab
 
 
@@ -247,7 +247,7 @@ def test_the_notes_say_what_was_set_right(graded: Graded) -> None:
     for learner in ("emil", "gus", "fay"):
         assert notes[learner], learner
     assert "time" in notes["ivo"]
-    assert "the newest of 2 hand-ins counts" in notes["kim"]
+    assert "The newest of 2 hand-ins counts" in notes["kim"]
 
 
 def test_grades_csv_holds_the_same(graded: Graded) -> None:

@@ -96,7 +96,7 @@ def test_the_newest_hand_in_counts_and_it_says_so(tmp_path: Path) -> None:
     hand_ins = found(folder, tmp_path)
     for learner in ("hansenida", "ann"):
         assert '"new"' in (hand_ins[learner].submission.folder / f"{LAB}.ipynb").read_text()
-        assert "the newest of 2 hand-ins counts" in hand_ins[learner].notes[0]
+        assert "The newest of 2 hand-ins counts" in hand_ins[learner].notes[0]
 
 
 def test_two_copies_in_one_folder_are_one_hand_in_and_the_newer_counts(tmp_path: Path) -> None:
@@ -134,7 +134,9 @@ def test_an_unreadable_second_hand_in_does_not_replace_the_first(tmp_path: Path)
     folder = tmp_path / "hand"
     write_notebook(folder / "ann" / LAB / f"{LAB}.ipynb", "x = 1")
     (folder / "ann" / f"{LAB}.zip").write_text("torn")
-    assert found(folder, tmp_path)["ann"].error == ""
+    one = found(folder, tmp_path)["ann"]
+    assert one.error == ""
+    assert any(f"{LAB}.zip was not taken" in note for note in one.notes)
 
 
 def test_a_name_in_the_zip_does_not_overrule_that_of_the_file(tmp_path: Path) -> None:
@@ -142,7 +144,7 @@ def test_a_name_in_the_zip_does_not_overrule_that_of_the_file(tmp_path: Path) ->
     zipped(tmp_path / "hand" / "ann.zip", {f"{LAB}.ipynb": content}, {"lab": LAB, "learner": "ben"})
     hand_ins = found(tmp_path / "hand", tmp_path)
     assert hand_ins.keys() == {"ann"}
-    assert "submission.json names 'ben'" in hand_ins["ann"].notes
+    assert "Its submission.json names 'ben'." in hand_ins["ann"].notes
 
 
 def test_learners_of_one_name_stay_two(tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     hand_ins = found(folder, tmp_path)
     assert hand_ins.keys() == {"ann"}
     assert [path.name for path in hand_ins["ann"].submission.folder.iterdir()] == [f"{LAB}.ipynb"]
-    assert len([note for note in hand_ins["ann"].notes if "left out" in note]) == 2
+    assert len([note for note in hand_ins["ann"].notes if "Left out" in note]) == 2
 
 
 def test_a_folder_without_submissions_says_what_it_takes(tmp_path: Path) -> None:
@@ -236,10 +238,10 @@ def test_the_table_has_points_means_and_notes(manifest: Manifest) -> None:
     text = as_text(sheet, 120)
     lines = [re.sub(r"  +", "|", line) for line in text.splitlines()]
     assert "ann|2/2|2/2|4/4" in lines
-    assert "ben|1/2|0/2|1/4|late; put back 2 cells; count-long-months cut: time" in lines
-    assert "carl|-|-|-|not graded: it is not a notebook" in lines
+    assert "ben|1/2|0/2|1/4|late. put back 2 cells. Task count-long-months was cut: time." in lines
+    assert "carl|-|-|-|Not graded: it is not a notebook." in lines
     assert "mean|1.5/2|1/2|2.5/4" in lines
-    assert one_line(rows[2]) == f"carl  {LAB}  not graded  (it is not a notebook)"
+    assert one_line(rows[2]) == f"carl  {LAB}  not graded  it is not a notebook."
     found_json = as_json([sheet])["labs"][0]
     assert [one["points"] for one in found_json["submissions"]] == [4.0, 1.0, None]
 
@@ -270,7 +272,7 @@ def test_grades_csv_holds_each_task(manifest: Manifest) -> None:
     ann, carl = read(csvfile.plain(made))
     assert (ann["points"], ann["register-table"], ann["count-long-months"]) == ("2", "1", "1")
     assert (ann["max_points"], ann["register-table max"]) == ("4", "2")
-    assert (carl["points"], carl["notes"]) == ("", "not graded: no notebook")
+    assert (carl["points"], carl["notes"]) == ("", "Not graded: no notebook.")
 
 
 MOODLE = (

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from academy.errors import InvalidField
-from academy.labs.grading.table import Sheet, points
+from academy.labs.grading.table import Sheet, points, sentences
 
 # A spreadsheet runs a cell that begins so. A learner chooses their own name, and their notebook's.
 _FORMULA = re.compile(r"\s*[=+\-@\t\r]")
@@ -76,5 +76,5 @@ def plain(made: Sequence[Sheet]) -> str:
             total = [points(row.graded.points), points(row.graded.max_points)] if done else ["", ""]
             reached = [points(score.points) if score else "" for score in scores]
             most = [points(score.max_points) if score else "" for score in scores]
-            rows.append([row.learner, row.lab, *total, *reached, *most, "; ".join(row.notes)])
+            rows.append([row.learner, row.lab, *total, *reached, *most, sentences(row.notes)])
     return written(rows)

@@ -21,7 +21,9 @@ from academy.labs.manifest import LAB_ID
 
 # Moodle names a folder "Full name_1234_assignsubmission_file_" (or puts that before the file's own name),
 # Canvas a file "surnamename_LATE_1234_56789_name.ipynb": the learner's number, then the file's.
-_MOODLE = re.compile(r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?(?P<rest>.*)", re.DOTALL)
+_MOODLE = re.compile(
+    r"(?P<name>.+)_(?P<id>\d+)_assignsubmission_(?P<kind>file|onlinetext)_?(?P<rest>.*)", re.DOTALL
+)
 _CANVAS = re.compile(r"(?P<name>[^_]+)_(?:LATE_)?(?P<id>\d+)_(?P<file>\d+)_(?P<rest>.+)", re.DOTALL)
 _TAKEN = (".ipynb", ".zip")
 _MOST_OF_A_NAME = 120
@@ -152,7 +154,7 @@ def _taken(parcel: _Parcel, labs: tuple[str, ...], stage: Path, only: str) -> li
             raise Refused(f"{parcel.path.name} is a link")
         if parcel.path.is_dir():
             left = copy_tree(parcel.path, stage)
-            notes = tuple(f"left out {name}, which is a link or no file" for name in left)
+            notes = tuple(f"Left out: {name}, which is a link or no file." for name in left)
         elif parcel.path.suffix.lower() == ".zip":
             unpack(parcel.path, stage)
         else:
@@ -179,7 +181,7 @@ def _read(
     claimed = str(record.get("learner") or "")
     learner = parcel.learner or claimed or parcel.path.stem
     if claimed and parcel.learner and claimed != parcel.learner:
-        notes = (*notes, f"{RECORD} names {claimed!r}")
+        notes = (*notes, f"Its {RECORD} names {claimed!r}.")
     parcel = replace(parcel, learner=learner)
     notebooks = [file for file in sorted(stage.rglob("*.ipynb")) if LITTER.isdisjoint(file.parts)]
     if not notebooks:
@@ -217,7 +219,7 @@ def _handed_in(parcel: _Parcel, chosen: _Notebook, record: dict[str, Any], notes
     if chosen.lab and given != f"{chosen.lab}.ipynb":
         notebook = notebook.replace(notebook.with_name(f"{chosen.lab}.ipynb"))
         why = ", which does not say which lab it is" if chosen.guessed else ""
-        notes = (*notes, f"{given}{why}, is taken as {notebook.name}")
+        notes = (*notes, f"{given}{why}, is taken as {notebook.name}.")
     error = "" if chosen.lab else f"{given} does not say which lab it is"
     submission = Submission(parcel.learner, chosen.lab, notebook.parent)
     return HandIn(submission, parcel.path, order, notes, error, parcel.moodle_id, parcel.canvas_id)
@@ -256,9 +258,9 @@ def _newest(found: list[HandIn]) -> list[HandIn]:
         *older, newest = sorted(groups[key], key=lambda one: one.order)
         if older:
             others = ", ".join(sorted({one.source.name for one in older} - {newest.source.name}))
-            said = f"the newest of {len(older) + 1} hand-ins counts ({newest.source.name}"
-            newest = replace(
-                newest, notes=(f"{said}; not {others})" if others else f"{said})", *newest.notes)
-            )
+            said = f"The newest of {len(older) + 1} hand-ins counts: {newest.source.name}"
+            torn = [f"{one.source.name} was not taken: {one.error}." for one in older if one.error]
+            which = f"{said}, not {others}." if others else f"{said}."
+            newest = replace(newest, notes=(which, *torn, *newest.notes))
         chosen.append(newest)
     return chosen

@@ -37,10 +37,14 @@ class Row:
         graded = self.graded
         # A note on the cell that was cut says the same of it.
         known = "\n".join(graded.notes)
-        cut = [f"{task.task} cut: {task.cut}" for task in graded.tasks if task.cut and task.cut not in known]
+        cut = [
+            f"Task {task.task} was cut: {task.cut}"
+            for task in graded.tasks
+            if task.cut and task.cut not in known
+        ]
         if graded.error:
-            return (f"not graded: {graded.error}", *self.said, *graded.notes)
-        faults = [f"the check of {t.task} failed: {t.check.error}" for t in graded.tasks if t.check.error]
+            return (f"Not graded: {graded.error}", *self.said, *graded.notes)
+        faults = [f"The check of {t.task} failed: {t.check.error}" for t in graded.tasks if t.check.error]
         return (*self.said, *graded.notes, *cut, *faults)
 
 
@@ -113,7 +117,7 @@ def as_text(sheet: Sheet, width: int = 100) -> str:
         ["mean", *(f"{points(mean)}/{points(top)}" for mean, top in zip(sheet.means(), tops, strict=True))]
     )
     widths = [max(map(len, cells)) for cells in zip(head, *lines, strict=True)]
-    notes = [*("; ".join(row.notes) for row in sheet.rows), ""]
+    notes = [*(sentences(row.notes) for row in sheet.rows), ""]
     left = max(_LEAST_WIDTH_OF_NOTES, width - sum(widths) - 2 * len(widths))
     indent = " " * (sum(widths) + 2 * len(widths))
     title = f"{sheet.lab}  {sheet.title}" if sheet.lab else "Not known which lab"
@@ -128,8 +132,13 @@ def one_line(row: Row) -> str:
     """Return what is said of a submission as soon as it is done."""
     graded = row.graded
     found = f"{points(graded.points)}/{points(graded.max_points)}" if not graded.error else "not graded"
-    notes = "; ".join(row.notes).removeprefix("not graded: ")
-    return _printable(f"{row.learner}  {row.lab or '?'}  {found}" + (f"  ({notes})" if notes else ""))
+    notes = sentences(row.notes).removeprefix("Not graded: ")
+    return _printable(f"{row.learner}  {row.lab or '?'}  {found}  {notes}".rstrip())
+
+
+def sentences(notes: Iterable[str]) -> str:
+    """Return notes as running text."""
+    return " ".join(note if note.endswith(".") else f"{note}." for note in notes)
 
 
 def as_json(made: Sequence[Sheet]) -> dict[str, Any]:
