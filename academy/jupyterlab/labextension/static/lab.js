@@ -23,8 +23,7 @@ export function labView(lab, texts, actions) {
 }
 
 function facts(lab, texts) {
-  const cell = texts.say(`cell-${lab.cell}`);
-  return texts.say('facts', { id: lab.id, level: lab.level, minutes: lab.minutes, cell });
+  return texts.say('facts', { id: lab.id, level: lab.level, minutes: lab.minutes, cell: lab.cell });
 }
 
 function azure({ azure: { minutes, usd, as_of: asOf } }, texts) {

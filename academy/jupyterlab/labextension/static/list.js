@@ -71,7 +71,7 @@ function row(lab, texts, actions) {
     element('th', { scope: 'row' }, title, element('span', { class: 'academy-id' }, lab.id)),
     element('td', { class: 'academy-aside' }, String(lab.level)),
     element('td', { class: 'academy-aside' }, String(lab.minutes)),
-    element('td', { class: 'academy-aside' }, texts.say(`cell-${lab.cell}`)),
+    element('td', { class: 'academy-aside' }, lab.cell),
     element('td', { class: 'academy-aside' }, prerequisites(lab, texts)),
     element('td', { class: 'academy-state' }, texts.say(`state-${lab.state}`)),
     element('td', {}, element('span', { class: 'academy-score' }, score(lab, texts)), bar(lab)),

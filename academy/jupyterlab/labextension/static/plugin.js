@@ -21,6 +21,7 @@ export function makePlugin(jupyter, here) {
     autoStart: true,
     requires: [jupyter.docmanager.IDocumentManager, jupyter.notebook.INotebookTracker],
     optional: [
+      jupyter.application.ILabShell,
       jupyter.settings.ISettingRegistry,
       jupyter.application.ILayoutRestorer,
       jupyter.application.IRouter,
@@ -28,7 +29,10 @@ export function makePlugin(jupyter, here) {
       jupyter.apputils.ICommandPalette,
       jupyter.mainmenu.IMainMenu
     ],
-    activate: async (app, docManager, tracker, settings, restorer, router, launcher, palette, menu) => {
+    activate: async (app, docManager, tracker, shell, settings, restorer, router, launcher, palette, menu) => {
+      if (!shell) {
+        return; // Jupyter Notebook shows one document a window; there is no place for a page beside it.
+      }
       addStyle(new URL('labs.css', here));
       const server = new AcademyServer(jupyter.services, jupyter.coreutils, await chosenLocale(settings));
       const { language, strings } = await server.strings().catch(noServer);
