@@ -1,0 +1,756 @@
+"""``academy lab new`` and ``academy lab lint``: each rule names the fault that is planted for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from academy.cli import root
+from academy.errors import Conflict, UserError
+from academy.labs.collection import Collection, Lab
+from academy.labs.lint import RULES, Finding, lint
+from academy.labs.lint.outputs import UNSTABLE
+from academy.labs.lint.prose import SPELLINGS
+from academy.labs.scaffold import new_lab
+
+LAB = "90-count-days"
+NOTEBOOK = f"notebooks/{LAB}.ipynb"
+MANIFEST = f"labs/{LAB}/lab.yml"
+README = f"labs/{LAB}/data/README.md"
+
+
+class Draft:
+    """A new lab, and ways to spoil it."""
+
+    def __init__(self, root: Path) -> None:
+        self.collection = Collection(root)
+        self.lab: Lab = new_lab(self.collection, LAB)
+
+    def cell(self, cell_id: str, **changes: Any) -> None:
+        """Change fields of a cell; ``None`` takes one out, ``add`` puts text at the end of its source."""
+        notebook = self.notebook()
+        cell = next(cell for cell in notebook["cells"] if cell["id"] == cell_id)
+        cell["source"] = "".join(cell["source"]) + changes.pop("add", "")
+        for key, value in changes.items():
+            if value is None:
+                del cell[key]
+            else:
+                cell[key] = value
+        self.write(notebook)
+
+    def text(self, cell_id: str, old: str, new: str) -> Draft:
+        notebook = self.notebook()
+        cell = next(cell for cell in notebook["cells"] if cell["id"] == cell_id)
+        source = "".join(cell["source"])
+        assert old in source
+        cell["source"] = source.replace(old, new)
+        self.write(notebook)
+        return self
+
+    def without(self, *cell_ids: str) -> None:
+        notebook = self.notebook()
+        notebook["cells"] = [cell for cell in notebook["cells"] if cell["id"] not in cell_ids]
+        self.write(notebook)
+
+    def prints(self, text: str, *, cell_id: str = "count-table") -> None:
+        self.cell(cell_id, outputs=[{"output_type": "stream", "name": "stdout", "text": text}])
+
+    def manifest(self, change: Callable[[dict[str, Any]], object]) -> None:
+        file = self.lab.folder / "lab.yml"
+        content = yaml.safe_load(file.read_text())
+        change(content)
+        file.write_text(yaml.safe_dump(content, allow_unicode=True))
+
+    def notebook(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.lab.notebook.read_text())
+        return found
+
+    def write(self, notebook: dict[str, Any]) -> None:
+        self.lab.notebook.write_text(json.dumps(notebook))
+
+    def findings(self) -> list[Finding]:
+        return lint(self.collection.lab(LAB), self.collection)
+
+
+@pytest.fixture
+def draft(tmp_path: Path) -> Draft:
+    return Draft(tmp_path)
+
+
+def metadata(**own: str) -> dict[str, Any]:
+    return {"academy": own}
+
+
+def unrun(notebook: dict[str, Any], cell_id: str) -> dict[str, Any]:
+    next(cell for cell in notebook["cells"] if cell["id"] == cell_id)["execution_count"] = None
+    return notebook
+
+
+@dataclass(frozen=True)
+class Plant:
+    """A fault, the rule that names it, and the file, cell and words of what it says."""
+
+    rule: str
+    make: Callable[[Draft], object]
+    file: str
+    cell: str
+    words: str
+
+
+# A cell of "*" may be of any id.
+PLANTS: list[Plant] = [
+    Plant("title", lambda d: d.manifest(lambda m: m.update(title="A title.")), MANIFEST, "", "'A title.'"),
+    Plant("minutes", lambda d: d.manifest(lambda m: m.update(minutes=55)), MANIFEST, "", "55 minutes"),
+    Plant("objectives", lambda d: d.manifest(lambda m: m.update(objectives=[])), MANIFEST, "", "missing"),
+    Plant(
+        "prerequisites",
+        lambda d: d.manifest(lambda m: m.update(prerequisites=["17-go-away"])),
+        MANIFEST,
+        "",
+        "no lab '17-go-away'",
+    ),
+    Plant("tasks", lambda d: d.manifest(lambda m: m.update(tasks=[])), MANIFEST, "", "no task"),
+    Plant(
+        "hints", lambda d: d.manifest(lambda m: m["tasks"][0]["hints"].pop()), MANIFEST, "", "has 2 different"
+    ),
+    Plant(
+        "hints",
+        lambda d: d.manifest(lambda m: m["tasks"][0].update(hints=["a", "a", "b"])),
+        MANIFEST,
+        "",
+        "has 2 different",
+    ),
+    Plant("steps", lambda d: d.manifest(lambda m: m["tasks"][0].update(step="date")), MANIFEST, "", "'date'"),
+    Plant("steps", lambda d: d.manifest(lambda m: m["resources"][0].update(step="x")), MANIFEST, "", "'x'"),
+    Plant(
+        "resources",
+        lambda d: d.manifest(lambda m: m["resources"][0].update(name="{dat_name}")),
+        MANIFEST,
+        "",
+        "'dat_name'",
+    ),
+    Plant("azure", lambda d: d.manifest(lambda m: m.pop("azure")), MANIFEST, "", "azure.minutes"),
+    Plant(
+        "azure",
+        lambda d: d.manifest(
+            lambda m: m["azure"].update(
+                as_of="lately", costs=[{"what": "a", "size": "b", "hours": 1, "usd_per_hour": 1}]
+            )
+        ),
+        MANIFEST,
+        "",
+        "'lately'",
+    ),
+    Plant(
+        "objectives-first",
+        lambda d: d.text("title", "After this lab you can", "You will"),
+        NOTEBOOK,
+        "title",
+        "afterwards",
+    ),
+    Plant("objectives-first", lambda d: d.without("title"), NOTEBOOK, "situation", "not the title"),
+    Plant(
+        "sections",
+        lambda d: d.text("situation", "## The situation", "## Why"),
+        NOTEBOOK,
+        "",
+        "'The situation'",
+    ),
+    Plant(
+        "sections",
+        lambda d: d.text("end", "## What usually goes wrong", "## Traps"),
+        NOTEBOOK,
+        "",
+        "goes wrong",
+    ),
+    Plant(
+        "sections",
+        lambda d: d.text("end", "## What this would have been on Azure", "## Cost"),
+        NOTEBOOK,
+        "",
+        "been on Azure",
+    ),
+    Plant("sections", lambda d: d.text("end", "## 5. Clean up", "## 5. End"), NOTEBOOK, "", "'Clean up'"),
+    Plant("sections", lambda d: d.without("read-on"), NOTEBOOK, "", "'Read on'"),
+    Plant(
+        "sections",
+        lambda d: d.cell("situation", add="\n\n## Clean up first\n\nNow."),
+        NOTEBOOK,
+        "situation",
+        "'Clean up first' stands before",
+    ),
+    Plant(
+        "sections",
+        lambda d: d.cell("situation", source="## The situation\n\n## The idea\n\nOne."),
+        NOTEBOOK,
+        "situation",
+        "empty",
+    ),
+    Plant("clean-up", lambda d: d.without("clean-up"), NOTEBOOK, "end", "No cell below"),
+    Plant("read-on", lambda d: d.text("read-on", "Level 200", "Level 250"), NOTEBOOK, "read-on", "level 200"),
+    Plant(
+        "read-on",
+        lambda d: d.text(
+            "read-on", "https://learn.microsoft.com/azure/machine-learning/reference-yaml-data", ""
+        ),
+        NOTEBOOK,
+        "read-on",
+        "level 300",
+    ),
+    Plant(
+        "metadata",
+        lambda d: d.cell("connect", metadata=metadata(stap="a")),
+        NOTEBOOK,
+        "",
+        "no key 'stap'",
+    ),
+    Plant(
+        "metadata",
+        lambda d: d.write({**d.notebook(), "metadata": {"academy": {"lab": "91-other-lab"}}}),
+        NOTEBOOK,
+        "",
+        "'91-other-lab'",
+    ),
+    Plant("cell-ids", lambda d: d.cell("connect", id=None), NOTEBOOK, "*", "no id"),
+    Plant("parameters", lambda d: d.cell("values", metadata={}), NOTEBOOK, "", "0 cells"),
+    Plant(
+        "parameters",
+        lambda d: d.cell("clean-up", metadata={"tags": ["parameters"], **metadata(step="clean-up")}),
+        NOTEBOOK,
+        "clean-up",
+        "2 cells",
+    ),
+    Plant("parameters", lambda d: d.cell("values", add="\nwhen = date()"), NOTEBOOK, "values", "when"),
+    Plant("parameters", lambda d: d.cell("values", add="\nprint(limit)"), NOTEBOOK, "values", "print(limit)"),
+    Plant(
+        "checks",
+        lambda d: d.lab.checks_file.write_text(
+            d.lab.checks_file.read_text().replace('"register-table"', '"x"')
+        ),
+        f"labs/{LAB}/checks.py",
+        "",
+        "register-table has no check",
+    ),
+    Plant(
+        "checks",
+        lambda d: d.lab.checks_file.write_text("import nothing_there"),
+        f"labs/{LAB}/checks.py",
+        "",
+        "cannot be imported",
+    ),
+    Plant(
+        "check-cells",
+        lambda d: d.without("data-check"),
+        NOTEBOOK,
+        "",
+        "No cell checks the task register-table",
+    ),
+    Plant(
+        "check-cells",
+        lambda d: d.cell("data-check", source="print('checked')"),
+        NOTEBOOK,
+        "data-check",
+        'does not call check("register-table")',
+    ),
+    Plant(
+        "check-cells",
+        lambda d: d.cell("data-check", source='check("register-table")\ncheck("registr")'),
+        NOTEBOOK,
+        "data-check",
+        "'registr' is no task",
+    ),
+    Plant(
+        "markers",
+        lambda d: d.text("data", "### END SOLUTION", ""),
+        NOTEBOOK,
+        "data",
+        "BEGIN SOLUTION has no",
+    ),
+    Plant(
+        "markers",
+        lambda d: (d.lab.folder / "make.py").write_text("### END SOLUTION\n"),
+        f"labs/{LAB}/make.py",
+        "",
+        "END SOLUTION has no",
+    ),
+    Plant(
+        "solutions",
+        lambda d: d.text("data", "### BEGIN SOLUTION", "").text("data", "### END SOLUTION", ""),
+        NOTEBOOK,
+        "data",
+        "register-table has no solution",
+    ),
+    Plant(
+        "solutions",
+        lambda d: d.cell("data", metadata=metadata(step="data")),
+        NOTEBOOK,
+        "data",
+        "cell of no task",
+    ),
+    Plant(
+        "hidden-tests",
+        lambda d: d.manifest(lambda m: m["tasks"][1].update(hidden_points=0)),
+        MANIFEST,
+        "",
+        "earn nothing",
+    ),
+    Plant(
+        "hidden-tests",
+        lambda d: d.manifest(lambda m: m["tasks"][0].update(hidden_points=1)),
+        MANIFEST,
+        "",
+        "register-table has 1 hidden points, and none",
+    ),
+    Plant("python", lambda d: d.cell("connect", source="print('a'"), NOTEBOOK, "connect", "not Python"),
+    Plant(
+        "academy-lines",
+        lambda d: d.cell("connect", add="\nimport academy"),
+        NOTEBOOK,
+        "connect",
+        "import academy",
+    ),
+    Plant(
+        "academy-lines",
+        lambda d: d.cell("connect", add="\nfrom academy import connect"),
+        NOTEBOOK,
+        "connect",
+        "import academy.connect",
+    ),
+    Plant(
+        "academy-lines", lambda d: d.cell("connect", add="\n!academy up"), NOTEBOOK, "connect", "!academy up"
+    ),
+    Plant("academy-lines", lambda d: d.without("extension"), NOTEBOOK, "", "0 times"),
+    Plant(
+        "academy-lines",
+        lambda d: d.cell("connect", add="\n%load_ext academy"),
+        NOTEBOOK,
+        "connect",
+        "2 times",
+    ),
+    Plant(
+        "academy-lines",
+        lambda d: d.cell("connect-text", source="## 2. Connect\n\nRun this."),
+        NOTEBOOK,
+        "extension",
+        "what stands there on Azure",
+    ),
+    Plant(
+        "display-update",
+        lambda d: d.cell("count-table", add="\ndisplay(1, display_id='a')"),
+        NOTEBOOK,
+        "count-table",
+        "display(1, display_id='a')",
+    ),
+    Plant(
+        "display-update",
+        lambda d: d.cell("count-table", add="\ndisplay(1).update(2)"),
+        NOTEBOOK,
+        "count-table",
+        "display(1).update(2)",
+    ),
+    Plant("semicolon", lambda d: d.cell("count-table", add="\nmonths;"), NOTEBOOK, "count-table", "';'"),
+    Plant(
+        "line-length",
+        lambda d: d.cell("count-table", add="\n" + "a" * 121),
+        NOTEBOOK,
+        "count-table",
+        "has 121 characters",
+    ),
+    Plant(
+        "line-length",
+        lambda d: (d.lab.folder / "make.py").write_text("# " + "a" * 130),
+        f"labs/{LAB}/make.py",
+        "",
+        "Line 1 has 132",
+    ),
+    Plant(
+        "resource-names",
+        lambda d: d.cell("connect", add='\nManagedOnlineEndpoint(name="my_endpoint")'),
+        NOTEBOOK,
+        "connect",
+        "ManagedOnlineEndpoint(name='my_endpoint')",
+    ),
+    Plant(
+        "resource-names",
+        lambda d: d.text("values", '"months"', '"the months"'),
+        NOTEBOOK,
+        "data",
+        "Data(name='the months')",
+    ),
+    Plant(
+        "resource-names",
+        lambda d: d.cell("connect", add='\nAmlCompute(name="cpu", size="standard_ds3_v2")'),
+        NOTEBOOK,
+        "connect",
+        "size='standard_ds3_v2'",
+    ),
+    Plant(
+        "executed",
+        lambda d: d.cell("connect", execution_count=0),
+        NOTEBOOK,
+        "connect",
+        "number 0",
+    ),
+    Plant(
+        "executed",
+        lambda d: d.write(unrun(d.notebook(), "connect")),
+        NOTEBOOK,
+        "connect",
+        "without having run",
+    ),
+    Plant(
+        "stored-outputs",
+        lambda d: d.cell(
+            "count-table",
+            outputs=[{"output_type": "error", "ename": "KeyError", "evalue": "'a'", "traceback": []}],
+        ),
+        NOTEBOOK,
+        "count-table",
+        "KeyError: 'a'",
+    ),
+    Plant(
+        "stored-outputs",
+        lambda d: d.cell("data-check", outputs=[]),
+        NOTEBOOK,
+        "data-check",
+        "not that of a check",
+    ),
+    Plant(
+        "stored-outputs",
+        lambda d: d.cell(
+            "data-check",
+            outputs=[
+                {
+                    "output_type": "display_data",
+                    "metadata": {},
+                    "data": {"application/vnd.academy.check+json": {"passed": False}, "text/plain": "no"},
+                }
+            ],
+        ),
+        NOTEBOOK,
+        "data-check",
+        "not that of a check",
+    ),
+    Plant(
+        "tone", lambda d: d.cell("count-text", add="\n\nWell done!"), NOTEBOOK, "count-text", "'Well done!'"
+    ),
+    Plant("tone", lambda d: d.cell("count-text", add="\n\nGo \U0001f680"), NOTEBOOK, "count-text", "emoji"),
+    Plant(
+        "tone", lambda d: d.cell("count-text", add="\n\nSimply run it."), NOTEBOOK, "count-text", "'Simply'"
+    ),
+    Plant(
+        "tone",
+        lambda d: d.manifest(lambda m: m["tasks"][0]["hints"].__setitem__(0, "It is simply there.")),
+        MANIFEST,
+        "",
+        "'simply'",
+    ),
+    Plant(
+        "spelling", lambda d: d.cell("count-text", add="\n\nOn AzureML."), NOTEBOOK, "count-text", "'AzureML'"
+    ),
+    Plant(
+        "links",
+        lambda d: d.cell("count-text", add="\n\n[data](../labs/none.csv)"),
+        NOTEBOOK,
+        "count-text",
+        "'../labs/none.csv'",
+    ),
+    Plant(
+        "links",
+        lambda d: d.cell("count-text", add="\n\n[above](#No-such-heading)"),
+        NOTEBOOK,
+        "count-text",
+        "'No-such-heading'",
+    ),
+    Plant(
+        "links",
+        lambda d: d.cell("count-text", add="\n\nhttp://learn.microsoft.com/a"),
+        NOTEBOOK,
+        "count-text",
+        "not an https address",
+    ),
+    Plant(
+        "links",
+        lambda d: d.cell("count-text", add="\n\n<https://learn>"),
+        NOTEBOOK,
+        "count-text",
+        "'https://learn'",
+    ),
+    Plant(
+        "links",
+        lambda d: d.cell("count-text", add="\n\n![](attachment:a.png)"),
+        NOTEBOOK,
+        "count-text",
+        "has no text",
+    ),
+    Plant(
+        "links",
+        lambda d: d.cell("count-text", add="\n\n![A plot](attachment:a.png)"),
+        NOTEBOOK,
+        "count-text",
+        "no 'attachment:a.png'",
+    ),
+    Plant(
+        "files",
+        lambda d: (d.lab.folder / "data/months.csv").unlink(),
+        NOTEBOOK,
+        "data-text",
+        f"no ../labs/{LAB}/data/months.csv",
+    ),
+    Plant(
+        "files",
+        lambda d: d.text("count-table", "../labs", "labs"),
+        NOTEBOOK,
+        "count-table",
+        "not found from where",
+    ),
+    Plant(
+        "files",
+        lambda d: d.text("count-table", f"../labs/{LAB}", "../labs/00-run-quickstart"),
+        NOTEBOOK,
+        "count-table",
+        "files of the lab 00-run-quickstart",
+    ),
+    Plant(
+        "data-readme",
+        lambda d: (d.lab.folder / "data/README.md").unlink(),
+        f"labs/{LAB}/data",
+        "",
+        "no README",
+    ),
+    Plant(
+        "data-readme",
+        lambda d: (d.lab.folder / "data/README.md").write_text("Months, from a calendar.\n"),
+        README,
+        "",
+        "the data's licence",
+    ),
+    Plant(
+        "file-size",
+        lambda d: (d.lab.folder / "data/large.bin").write_bytes(bytes(3 * 2**20)),
+        f"labs/{LAB}/data/large.bin",
+        "",
+        "3.0 MB",
+    ),
+]
+# Output that no other run has, by the name of its pattern.
+OUTPUTS = {
+    "the address of a service on this machine": "http://127.0.0.1:43759/score",
+    "a time": "2026-11-21 12:47",
+    "a duration": "trained in 3.21 s",
+    "a GUID": "run 1b4e28ba-2fa1-11d2-883f-0016d3cca427",
+    "an id": "run 0123456789abcdef0123456789abcdef",
+    "the name of a job": "frosty_basin_s628qlpr97",
+    "the path of a temporary folder": "/tmp/tmpab12/request.json",
+    "the path of somebody's home": "/home/ada/labs",
+    "an address in memory": "<function f at 0x7f0af43c7240>",
+    "a progress bar": "100%|██████████| 43.9k/43.9k",
+}
+STABLE = (
+    "00000000-0000-0000-0000-000000000001 academy",
+    "accuracy: 0.930 of 2026 rows, 31 days, 15 minutes",
+    "azureml:breast-cancer:1 JobStatus.COMPLETED",
+    "sha256 f0710b561cf6700de6cb7ca0409704b1acde9fac5e6e54ce98733cacf82596aa",
+)
+
+
+def test_the_template_and_every_lab_of_ours_has_nothing_to_mend(draft: Draft) -> None:
+    assert draft.findings() == []
+    own = Collection.locate(Path(__file__).parents[1])
+    assert own.labs()
+    for lab in own.labs():
+        assert lint(lab, own) == []
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: f"{plant.rule}: {plant.words}")
+def test_a_planted_fault_is_named(draft: Draft, plant: Plant) -> None:
+    plant.make(draft)
+    named = [one for one in draft.findings() if one.rule == plant.rule and plant.words in one.what]
+    assert named, [f"{one.place}: {one.rule}: {one.what}" for one in draft.findings()]
+    found = named[0]
+    assert (found.file, bool(found.number)) == (plant.file, bool(plant.cell))
+    assert found.do.endswith((".", "…'."))
+    if plant.cell != "*":
+        assert found.cell == plant.cell
+        ids = ["", *(one["id"] for one in draft.notebook()["cells"])]
+        assert ids[found.number] == plant.cell
+
+
+def test_every_rule_has_a_planted_fault() -> None:
+    assert {rule.id for rule in RULES} == {plant.rule for plant in PLANTS} | {"unstable-output"}
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize("name", UNSTABLE)
+def test_unstable_output_is_named_unless_it_is_tagged(draft: Draft, name: str) -> None:
+    draft.prints(OUTPUTS[name] + "\n")
+    found = [one for one in draft.findings() if one.rule == "unstable-output"]
+    assert name in " ".join(one.what for one in found)
+    assert {one.cell for one in found} == {"count-table"}
+    draft.cell("count-table", metadata={"tags": ["nbval-ignore-output"], **metadata(step="count")})
+    assert draft.findings() == []
+    draft.cell("count-table", metadata=metadata(step="count"))
+    draft.text("count-table", "import pandas", "# NBVAL_IGNORE_OUTPUT\nimport pandas")
+    assert draft.findings() == []
+
+
+@pytest.mark.parametrize("text", STABLE)
+def test_output_that_stays_the_same_is_let_be(draft: Draft, text: str) -> None:
+    draft.prints(text)
+    assert draft.findings() == []
+
+
+def test_what_the_suite_does_not_compare_may_be_unstable(draft: Draft) -> None:
+    unstable = OUTPUTS["a time"]
+    draft.cell("count-table", outputs=[{"output_type": "stream", "name": "stderr", "text": unstable}])
+    result = {"passed": True, "seconds": unstable}
+    shown = {"application/vnd.academy.check+json": result, "text/plain": "done", "text/html": unstable}
+    draft.cell("data-check", outputs=[{"output_type": "display_data", "metadata": {}, "data": shown}])
+    assert draft.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("AzureML", "Azure Machine Learning"),
+        ("Azure ML", "Azure Machine Learning"),
+        ("AML", "Azure Machine Learning"),
+        ("Azure Machine Learning Studio", "Azure Machine Learning studio"),
+        ("Managed Online Endpoint", "managed online endpoint"),
+        ("an Online Endpoint", "endpoint"),
+        ("an end-point", "endpoint"),
+        ("a Compute Instance", "compute instance"),
+        ("a compute-cluster", "compute cluster"),
+        ("a Data Asset", "data asset"),
+        ("a data store", "datastore"),
+        ("a Command Job", "command job"),
+        ("the work space", "workspace"),
+        ("hyper-parameters", "hyperparameter"),
+        ("MLFlow", "MLflow"),
+        ("Mlflow", "MLflow"),
+        ("mlflow", "MLflow"),
+        ("Pytorch", "PyTorch"),
+        ("Scikit-learn", "scikit-learn"),
+        ("sklearn", "scikit-learn"),
+        ("Jupyter Lab", "JupyterLab"),
+        ("Github", "GitHub"),
+        ("numpy", "NumPy"),
+        ("Pandas", "pandas"),
+    ],
+)
+def test_names_of_the_field_are_spelled_its_way(draft: Draft, wrong: str, right: str) -> None:
+    draft.cell("count-text", add=f"\n\nThis is {wrong} here.")
+    assert any(
+        one.rule == "spelling" and one.do == f"Write {right!r}." and one.cell == "count-text"
+        for one in draft.findings()
+    )
+
+
+def test_right_spellings_code_and_titles_of_pages_are_let_be(draft: Draft) -> None:
+    right = "\n\n".join([*SPELLINGS.values(), "A data asset, online endpoints, two workspaces."])
+    code = "`AzureML!` and\n\n```\nimport numpy  # simply!\n```\n\n*AzureML, simply!*, https://learn.microsoft.com/azureml"
+    draft.cell("count-text", add=f"\n\n{right}\n\n{code}\n\n![A plot](https://learn.microsoft.com/a.png)")
+    draft.cell("title", add="\n\n[Begin](#1.-Set-the-values), [in words](#set-the-values-not)")
+    assert [one.what for one in draft.findings()] == ["No heading is called 'set-the-values-not'."]
+
+
+def test_the_widget_is_ours_to_use(draft: Draft) -> None:
+    draft.cell(
+        "connect",
+        add="\nimport academy.widgets\nfrom academy import widgets\nfrom academy.widgets import lab",
+    )
+    assert draft.findings() == []
+
+
+def test_a_lab_that_cannot_be_read_says_so(draft: Draft) -> None:
+    draft.lab.notebook.write_text("{")
+    assert [(one.rule, LAB in one.file) for one in draft.findings()] == [("readable", True)]
+    (draft.lab.folder / "lab.yml").write_text("title: x\n")
+    assert ["lacks" in one.what for one in draft.findings()] == [True]
+
+
+def test_a_new_lab_takes_its_title_and_spoils_nothing(tmp_path: Path) -> None:
+    collection = Collection(tmp_path)
+    made = new_lab(collection, LAB, title="Count days")
+    assert made.manifest.title == "Count days"
+    assert lint(made, collection) == []
+    with pytest.raises(Conflict, match="is there already"):
+        new_lab(collection, LAB)
+    for name in ("count-days", "9-count-days", "90-days", "90-Count-Days", "../90-count-days"):
+        with pytest.raises(UserError, match="two digits, a verb and a noun"):
+            new_lab(collection, name)
+    assert sorted(lab.id for lab in collection.labs()) == [LAB]
+
+
+@pytest.fixture
+def academy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Run the command in an empty folder, with a home of its own."""
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    home = str(tmp_path / "home")
+    return lambda *arguments: CliRunner().invoke(root.academy, ["--home", home, *arguments])
+
+
+def test_from_an_empty_folder_to_a_lab_that_passes_its_suite(
+    academy: Callable[..., Result],
+) -> None:
+    made = academy("lab", "new", LAB, "--collection", ".", "--title", "Count days")
+    assert made.exit_code == 0, made.stderr
+    assert f"notebooks/{LAB}.ipynb" in made.stdout
+    assert f"academy lab lint {LAB} --collection ." in made.stdout
+    linted = academy("lab", "lint", LAB, "--collection", ".")
+    assert (linted.exit_code, linted.stdout) == (0, f"{LAB}: nothing to mend\n")
+    # The suite forks kernels from a process of its own, so it is run as one.
+    command = [str(Path(sys.executable).with_name("academy")), "test", LAB, "--collection", ".", "-j", "1"]
+    suite = subprocess.run(command, capture_output=True, text=True)
+    assert suite.returncode == 0, suite.stdout + suite.stderr
+
+
+def test_lint_names_place_and_remedy_and_exits_1(academy: Callable[..., Result], tmp_path: Path) -> None:
+    draft = Draft(tmp_path / "labs")
+    draft.cell("count-text", add="\n\nSimply run it.")
+    where = str(draft.collection.root)
+    found = academy("lab", "lint", "--collection", where)
+    assert found.exit_code == 1
+    assert found.stdout == (
+        f"{LAB}: 1 to mend\n"
+        f"  {NOTEBOOK}, cell count-text (number 11): tone\n"
+        "      The word 'Simply'. Leave it out: to the reader it may not be so.\n"
+    )
+    as_json = academy("lab", "lint", "--collection", where, "--json")
+    assert as_json.exit_code == 1
+    (finding,) = json.loads(as_json.stdout)
+    assert finding == {
+        "lab": LAB,
+        "rule": "tone",
+        "file": NOTEBOOK,
+        "what": "The word 'Simply'.",
+        "do": "Leave it out: to the reader it may not be so.",
+        "cell": "count-text",
+        "number": 11,
+    }
+
+
+def test_lint_of_a_lab_that_is_not_there(academy: Callable[..., Result]) -> None:
+    missing = academy("lab", "lint", "77-not-there")
+    assert missing.exit_code == 3
+    assert "'00-run-quickstart'" in missing.stderr
+    nothing = academy("lab", "lint", "--collection", "nowhere")
+    assert nothing.exit_code == 3
+    assert "'academy lab new NN-verb-noun' begins one" in nothing.stderr
+
+
+def test_lint_lists_its_rules(academy: Callable[..., Result]) -> None:
+    listed = academy("lab", "lint", "--rules")
+    assert listed.exit_code == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == [rule.id for rule in RULES]
