@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from academy.labs.collection import Collection
-from academy.labs.edition import write_edition, write_solved_edition
+from academy.labs.edition import write_edition
 from academy.labs.nbgrader_format import to_nbgrader
 from academy.labs.scaffold import new_lab
 from academy.paths import Home
@@ -32,14 +32,18 @@ def measure_suite(folder: Path) -> Result:
     notebooks = [lab.notebook for lab in collection.labs()]
 
     def ours() -> None:
-        _run("academy", "test", "--collection", str(collection.root), "-j", str(WORKERS), home=folder / "none")
+        _run(
+            "academy", "test", "--collection", str(collection.root), "-j", str(WORKERS), home=folder / "none"
+        )
 
     def yardstick() -> None:
         home = folder / "nbval"
         # nbval's kernels would fail on our own strictness of pytest: it runs with its defaults.
         options = ["-p", "no:cacheprovider", "-q", "-c", os.devnull, "--rootdir", str(collection.root)]
         spread = ["-n", str(WORKERS), "--dist", "loadfile"]
-        _run("pytest", *options, *spread, "--nbval", "--nbval-current-env", str(notebooks[0].parent), home=home)
+        _run(
+            "pytest", *options, *spread, "--nbval", "--nbval-current-env", str(notebooks[0].parent), home=home
+        )
         with ThreadPoolExecutor(WORKERS) as pool:
             list(pool.map(lambda notebook: _papermill(notebook, folder), notebooks))
         down(Home(home))
@@ -52,12 +56,13 @@ def measure_grading(folder: Path) -> Result:
     lab = new_lab(Collection(folder / "source"), _LAB)
     handed_in, course = folder / "submissions", folder / "course"
     to_nbgrader(lab, course)
-    _run("nbgrader", "generate_assignment", _LAB, "--course-dir", str(course), cwd=course, home=folder / "none")
+    _run(
+        "nbgrader", "generate_assignment", _LAB, "--course-dir", str(course), cwd=course, home=folder / "none"
+    )
     for number in range(SUBMISSIONS):
         learner, solved = f"learner{number:02}", number % 4 != 0
-        write = write_solved_edition if solved else write_edition
         (handed_in / learner).mkdir(parents=True)
-        write(lab, handed_in / learner / _LAB)
+        write_edition(lab, handed_in / learner / _LAB, solved=solved)
         original = course / ("source" if solved else "release") / _LAB
         shutil.copytree(original, course / "submitted" / learner / _LAB)
 
@@ -70,7 +75,9 @@ def measure_grading(folder: Path) -> Result:
         _run("nbgrader", "autograde", _LAB, "--course-dir", str(course), cwd=course, home=home)
         down(Home(home))
 
-    return Result(f"{SUBMISSIONS} submissions / nbgrader autograde", [timed(ours)], [timed(yardstick)], "0.33 x")
+    return Result(
+        f"{SUBMISSIONS} submissions / nbgrader autograde", [timed(ours)], [timed(yardstick)], "0.33 x"
+    )
 
 
 def _papermill(notebook: Path, folder: Path) -> None:
@@ -82,7 +89,9 @@ def _papermill(notebook: Path, folder: Path) -> None:
 def _run(program: str, *arguments: str, home: Path, cwd: Path | None = None) -> None:
     """Run one of this environment's programs in a home of its own; a failure shows what it said."""
     command = [str(Path(sys.prefix, "bin", program)), *arguments]
-    environment = {**os.environ, "ACADEMY_HOME": str(home)}
+    # nbgrader looks for alembic on the path.
+    path = f"{Path(sys.prefix, 'bin')}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "ACADEMY_HOME": str(home), "PATH": path}
     done = subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
