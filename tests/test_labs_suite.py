@@ -17,8 +17,10 @@ import nbformat
 import psutil
 import pytest
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_notebook, new_output
 
+from academy.errors import InvalidField
+from academy.labs.metadata_schema import metadata_faults
 from academy.labs.nursery import Nursery
 from academy.labs.suite.compare import Comparison
 from academy.labs.suite.near import Tolerance
@@ -92,6 +94,18 @@ def test_tolerance_is_chosen_for_a_cell_or_for_all() -> None:
     assert Comparison(Tolerance()).difference(stored(before, tolerance={"atol": 0.3}), [after]) == ""
     # Counts are not measures, however wide the tolerance.
     assert Comparison(Tolerance()).difference(stored(before, tolerance=0.5), [printed("took 1.0 of 8")])
+
+
+@pytest.mark.parametrize("wanted", [-1, True, {"rtol": "0.1"}, {"relative": 0.1}])
+def test_tolerance_that_is_none_is_refused(wanted: object) -> None:
+    with pytest.raises(InvalidField, match=r"metadata\.academy\.tolerance"):
+        Comparison(Tolerance()).difference(stored(printed("a"), tolerance=wanted), [printed("b")])
+
+
+def test_tolerance_is_known_to_the_schema_of_metadata() -> None:
+    own = new_notebook(cells=[cell("x", tolerance=0.5), cell("x", tolerance={"rtol": 0.1})])
+    assert list(metadata_faults(own)) == []
+    assert list(metadata_faults(new_notebook(cells=[cell("x", tolerance="wide")])))
 
 
 def test_standard_error_is_compared_only_where_a_cell_asks_for_it() -> None:

@@ -50,7 +50,7 @@ def test(
     """
     from academy.labs.nursery import Nursery
 
-    jobs = jobs or len(os.sched_getaffinity(0))
+    jobs = jobs or os.cpu_count() or 1
     began = time.monotonic()
     done: list[LabReport] = []
     chosen, options = _plan(labs, report, **asked)

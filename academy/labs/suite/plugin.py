@@ -113,7 +113,7 @@ class Suite:
         request = {
             "units": [unit.to_json() for unit in units],
             "options": Options(update=option.academy_update, folder=folder).to_json(),
-            "jobs": option.academy_jobs or len(os.sched_getaffinity(0)),
+            "jobs": option.academy_jobs or os.cpu_count() or 1,
             "report": str(report) if report else None,
         }
         write_json(results.request_file, request)
