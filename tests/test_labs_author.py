@@ -20,6 +20,7 @@ from academy.labs.collection import Collection, Lab
 from academy.labs.lint import RULES, Finding, lint
 from academy.labs.lint.outputs import UNSTABLE
 from academy.labs.lint.prose import SPELLINGS
+from academy.labs.lint.rules import lint_all, strays
 from academy.labs.scaffold import new_lab
 
 LAB = "90-count-days"
@@ -210,7 +211,7 @@ PLANTS: list[Plant] = [
         "metadata",
         lambda d: d.cell("connect", metadata=metadata(stap="a")),
         NOTEBOOK,
-        "",
+        "connect",
         "no key 'stap'",
     ),
     Plant(
@@ -676,6 +677,20 @@ def test_a_lab_that_cannot_be_read_says_so(draft: Draft) -> None:
     assert [(one.rule, LAB in one.file) for one in draft.findings()] == [("readable", True)]
     (draft.lab.folder / "lab.yml").write_text("title: x\n")
     assert ["lacks" in one.what for one in draft.findings()] == [True]
+
+
+def test_what_lies_among_labs_and_is_none_is_named(draft: Draft) -> None:
+    root = draft.collection.root
+    (root / "labs/91-lone-folder").mkdir()
+    (root / "labs/__pycache__").mkdir()
+    (root / "notebooks/92-lone-notebook.ipynb").write_text("{}")
+    (root / "notebooks/Untitled.ipynb").write_text("{}")
+    assert [(one.rule, one.file, one.what) for one in strays(draft.collection)] == [
+        ("pairs", "labs/91-lone-folder", "It has no lab.yml."),
+        ("pairs", "labs/92-lone-notebook", "It has no lab.yml."),
+        ("pairs", "notebooks/Untitled.ipynb", "It is not named as a lab."),
+    ]
+    assert set(lint_all(draft.collection.labs(), draft.collection)) == {"", LAB}
 
 
 def test_a_new_lab_takes_its_title_and_spoils_nothing(tmp_path: Path) -> None:

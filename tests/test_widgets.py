@@ -400,6 +400,17 @@ def test_a_cell_shows_the_text_form_and_the_widget(kernel: Kernel) -> None:
     assert not [one for one in found if one["msg_type"] == "execute_result"]
 
 
+def test_a_damaged_notebook_hides_no_progress(kernel: Kernel, lab: Lab) -> None:
+    stored = lab.notebook.read_bytes()
+    lab.notebook.write_text("{")
+    try:
+        _, state = opened(kernel.run(f"widgets.lab('{LAB}')"))
+    finally:
+        lab.notebook.write_bytes(stored)
+    assert [step["title"] for step in state["view"]["steps"]] == ["Data", "Count"]
+    assert task_of(state["view"], "count-long-months")["state"] == "done"
+
+
 def test_a_closed_widget_no_longer_listens(kernel: Kernel) -> None:
     kernel.run("shown.close()")
     found = kernel.run(

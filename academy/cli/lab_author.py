@@ -70,6 +70,8 @@ def lint(_scope: object, labs: tuple[str, ...], collection: Path | None, as_json
     if not chosen:
         raise NotFound(f"There are no labs in {where.root}. 'academy lab new NN-verb-noun' begins one.")
     found = lint_all(chosen, where)
+    if labs:
+        found.pop("", None)
     if as_json:
         listed = [{"lab": lab, **asdict(one)} for lab, findings in found.items() for one in findings]
         click.echo(json.dumps(listed, ensure_ascii=False, indent=2))
@@ -84,7 +86,7 @@ def _print(lab: str, findings: list[Finding]) -> None:
     if not findings:
         click.echo(f"{lab}: nothing to mend")
         return
-    click.echo(f"{lab}: {len(findings)} to mend")
+    click.echo(f"{lab or 'of no lab'}: {len(findings)} to mend")
     for one in findings:
         click.echo(f"  {one.place}: {one.rule}\n      {one.what} {one.do}")
 

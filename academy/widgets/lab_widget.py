@@ -67,7 +67,7 @@ class LabWidget(anywidget.AnyWidget):
     def __init__(self, home: Home, lab: Lab, *, prefix: bool = False) -> None:
         self._home, self._lab, self._prefix = home, lab, prefix
         self._say: Texts = texts()
-        self._steps = steps_of(json.loads(lab.notebook.read_text(encoding="utf-8")), lab.manifest)
+        self._steps = steps_of(_notebook(lab), lab.manifest)
         self._seen = Seen()
         self._static: DisplayHandle | None = None
         self._shown = self._read()
@@ -155,3 +155,12 @@ class LabWidget(anywidget.AnyWidget):
     def _answer(self, text: str = "", *, error: str = "") -> None:
         words = self._say("widget.failed", message=error) if error else ""
         self.send({"kind": "answer", "text": text, "error": words})
+
+
+def _notebook(lab: Lab) -> dict[str, Any]:
+    """Return the lab's notebook, or an empty one: a copy that is damaged hides no progress."""
+    try:
+        found: dict[str, Any] = json.loads(lab.notebook.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {"cells": []}
+    return found

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from academy.errors import AcademyError
-from academy.labs.collection import Collection, Lab
+from academy.labs.collection import MANIFEST, Collection, Lab
 from academy.labs.lint import code, files, manifest_rules, outputs, prose, sections, structure
 from academy.labs.lint.source import Finding, Rule, read
+from academy.labs.manifest import LAB_ID
 
 RULES: tuple[Rule, ...] = (
     *manifest_rules.RULES,
@@ -29,10 +30,27 @@ def lint(lab: Lab, collection: Collection) -> list[Finding]:
         source = read(lab, collection)
         found = [finding for rule in RULES for finding in rule.look(source)]
     except AcademyError as error:
-        return [Finding("readable", lab.id, error.message, "Mend that first; the rest is looked at then.")]
+        file = f"labs/{lab.id}"
+        return [Finding("readable", file, error.message, "Mend that first; the rest is looked at then.")]
     return sorted(found, key=lambda finding: (finding.file, finding.number))
 
 
 def lint_all(labs: Sequence[Lab], collection: Collection) -> dict[str, list[Finding]]:
-    """Return what is to be mended, by lab."""
-    return {lab.id: lint(lab, collection) for lab in labs}
+    """Return what is to be mended, by lab; below ``""`` what is of no lab, such as a notebook alone."""
+    alone = strays(collection)
+    return {**({"": alone} if alone else {}), **{lab.id: lint(lab, collection) for lab in labs}}
+
+
+def strays(collection: Collection) -> list[Finding]:
+    """Return what lies where labs do and is none: a notebook or folder without the other, or a wrong name."""
+    folders = {path.name for path in (collection.root / "labs").glob("[!._]*") if path.is_dir()}
+    notebooks = {path.stem for path in (collection.root / "notebooks").glob("*.ipynb")}
+    found = []
+    for name in sorted(folders | notebooks):
+        folder, notebook = f"labs/{name}", f"notebooks/{name}.ipynb"
+        if not LAB_ID.fullmatch(name):
+            place = folder if name in folders else notebook
+            found.append(Finding("pairs", place, "It is not named as a lab.", "Call it NN-verb-noun."))
+        elif not (collection.root / folder / MANIFEST).is_file():
+            found.append(Finding("pairs", folder, f"It has no {MANIFEST}.", "'academy lab new' makes one."))
+    return found

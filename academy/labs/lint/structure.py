@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from academy.errors import AcademyError, choices
 from academy.labs.checks import load_checks
+from academy.labs.ipynb import place
 from academy.labs.lint.source import Cell, Finding, Rule, Source, called
 from academy.labs.markers import BadMarkers, Kind, Region, regions
 from academy.labs.metadata_schema import metadata_faults
@@ -16,7 +17,8 @@ from academy.labs.parameters import TAG, parameters_of
 
 def _metadata(source: Source) -> Iterator[Finding]:
     for fault in metadata_faults(source.notebook):
-        yield source.in_notebook("metadata", fault, "Mend it in the cell's metadata.")
+        cell = next((one for one in source.cells if fault.startswith(place(one.node, one.index))), None)
+        yield source.in_notebook("metadata", fault, "Mend it in the property inspector.", cell)
     named = source.notebook.metadata.get("academy", {}).get("lab")
     if named != source.lab.id:
         yield source.in_notebook(
