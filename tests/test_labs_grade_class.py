@@ -20,9 +20,13 @@ import pytest
 from academy.labs import ipynb
 from academy.labs.collection import Collection, Lab
 from academy.labs.edition import hidden_tests, solved_edition, write_edition
+from academy.labs.pack import make_pack
 from academy.labs.scaffold import new_lab
 
 ACADEMY = Path(sys.executable).with_name("academy")
+# Twelve services and kernels start; a machine that has other work takes its time.
+pytestmark = pytest.mark.timeout(480)
+
 LAB = "90-count-days"
 TITLE = "Register a table and count in it"
 
@@ -298,6 +302,26 @@ def test_the_executed_notebooks_are_kept_for_the_instructor(graded: Graded) -> N
     executed = {path.parent.name for path in (graded.to / "executed").rglob("*.ipynb")}
     assert executed == set(POINTS)
     assert "a library says something" in (graded.to / "executed" / "hansenhana" / f"{LAB}.ipynb").read_text()
+
+
+def test_grading_again_from_a_pack_gives_the_same(lab: Lab, tmp_path: Path) -> None:
+    for name, change in (("ann", nothing), ("Carla Ruiz", right_for_months_alone)):
+        ipynb.write(solved(lab, change), made(tmp_path / "hand" / name / LAB) / f"{LAB}.ipynb")
+    make_pack(lab, tmp_path / "packs")
+    found = []
+    for _ in range(2):
+        done = subprocess.run(
+            [ACADEMY, "lab", "grade", "hand", "--pack", "packs", "--json", "--lab", "90", "--no-similarity"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        (sheet,) = json.loads(done.stdout)["labs"]
+        found.append({one["learner"]: one["points"] for one in sheet["submissions"]})
+    assert found == [{"ann": 4.0, "Carla Ruiz": 3.5}] * 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["hand", "hand-graded", "packs"]
+    assert not (tmp_path / "hand-graded" / "similarity.csv").exists()
 
 
 def test_the_command_line_that_is_not_valid_ends_with_two(lab: Lab, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def grade(
         packs = _Packs(pack, collection, stage / "packs", lab_id)
         handed_in = _handed_in(folder, packs, stage)
         reports.check_gradebooks(books, sorted({one.submission.lab for one in handed_in if not one.error}))
-        rows = _graded(handed_in, packs, jobs or os.cpu_count() or 1, stage)
+        rows = _graded(handed_in, packs, jobs or _processors(), stage)
         manifests = {lab: packs.pack(lab).manifest for lab in packs.used}
         made = sheets(rows, manifests)
         alike = packs.similar(made) if similarity else None
@@ -161,6 +161,11 @@ class _Packs:
                 codes = [own_code(one.learner, one.folder / f"{one.lab}.ipynb", given) for one in submissions]
                 found[sheet.lab] = similar(codes, own_code("", pack.lab.notebook, given))
         return found
+
+
+def _processors() -> int:
+    """Return how many processors this process may use; a container's may be fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

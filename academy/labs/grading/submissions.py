@@ -178,7 +178,7 @@ def _read(
     parcel: _Parcel, labs: tuple[str, ...], stage: Path, only: str, notes: tuple[str, ...]
 ) -> list[HandIn]:
     record = record_in(stage)
-    claimed = str(record.get("learner") or "")
+    claimed = str(record.get("learner") or "").strip()[:_MOST_OF_A_NAME]
     learner = parcel.learner or claimed or parcel.path.stem
     if claimed and parcel.learner and claimed != parcel.learner:
         notes = (*notes, f"Its {RECORD} names {claimed!r}.")
