@@ -15,6 +15,7 @@ from typing import Any
 from academy.environments import interpreters
 from academy.environments.folders import curated_environments
 from academy.labs.confinement import landlock
+from academy.labs.confinement.capabilities import drop_capabilities
 from academy.paths.home import environment_cache
 
 _PACKAGE = Path(__file__).parents[2]
@@ -81,9 +82,14 @@ class Confinement:
 
     def everything(self) -> list[Path]:
         """Return all that can be seen: each path as it was given, and the place that it leads to."""
-        named = [*self.readable, *self.writable, *(Path("/etc", name) for name in _SETTINGS.split())]
+        named = [*self.readable, *(Path("/etc", name) for name in _SETTINGS.split())]
         paths = [*map(Path, _SYSTEM), *map(Path.absolute, named)]
         return [path for path in (*paths, *map(Path.resolve, paths)) if path.exists() or path.is_symlink()]
+
+    def written(self) -> list[Path]:
+        """Return all that can be written, in the same way."""
+        paths = list(map(Path.absolute, self.writable))
+        return [path for path in (*paths, *map(Path.resolve, paths)) if path.exists()]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -118,11 +124,12 @@ class Confinement:
             hard = resource.getrlimit(kind)[1]
             limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(kind, (limit, limit))
+        drop_capabilities()
         in_view = _same(Path("/tmp"), self.temporary)
         landlock.restrict(
             listed=[Path("/")] if in_view else [],  # nothing else is there
             readable=[*self.everything(), Path("/proc")],
-            writable=[*self.writable, *([Path("/tmp")] if in_view else []), *_DEVICES],
+            writable=[*self.written(), *([Path("/tmp")] if in_view else []), *_DEVICES],
         )
         if (ruleset := connections()) is not None:
             landlock.restrict_ports(ruleset)

@@ -10,18 +10,19 @@ import ctypes
 import os
 import platform
 import resource
+import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from academy.labs.confinement.capabilities import drop_capabilities
 from academy.labs.confinement.confine import Confinement
 
 _NEWNS, _NEWUSER, _NEWPID = 0x00020000, 0x10000000, 0x20000000
 _NOSUID, _NODEV, _NOEXEC = 2, 4, 8
 _BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
 _DETACH = 2
-_PR_CAPBSET_DROP, _LAST_CAPABILITY = 24, 63
-_CAPABILITY_VERSION_3 = 0x20080522
+_MOUNT_SETATTR, _READ_ONLY, _RECURSIVE = 442, 1, 0x8000  # Linux 5.12, which is before Landlock
 
 # libc has no function for this one, and its number is not the same everywhere.
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
@@ -65,12 +66,13 @@ def seal(confinement: Confinement) -> None:
             Path("/proc/sys", file).write_text(str(value))
     # Counted in this namespace alone; the system's own root is exempt.
     resource.setrlimit(resource.RLIMIT_NPROC, (tasks, tasks))
-    _drop_capabilities()
+    drop_capabilities()
 
 
 def _build_view(confinement: Confinement) -> None:
     """Make a root in memory that holds what is readable or writable, at the paths where it always is."""
-    shown = [_Shown.of(path) for path in outermost(confinement.everything())]
+    writable = [_Shown.of(path) for path in outermost(confinement.written())]
+    readable = [_Shown.of(path) for path in outermost(confinement.everything())]
     # The submission may write beside it, and must not put a link to other places in its stead.
     temporary = os.open(confinement.temporary, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     _mount("none", "/", None, _REC | _PRIVATE)
@@ -83,8 +85,10 @@ def _build_view(confinement: Confinement) -> None:
     os.mkdir("/new/tmp")
     _mount(f"/old/proc/self/fd/{temporary}", "/new/tmp", None, _BIND | _REC)
     os.close(temporary)
-    for one in shown:
-        one.place()
+    for one in readable:
+        one.place(read_only=True)
+    for one in writable:
+        one.place(read_only=False)
     os.makedirs("/new/proc", exist_ok=True)
     _mount("proc", "/new/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _devices(confinement)
@@ -120,8 +124,8 @@ class _Shown:
     def of(cls, path: Path) -> _Shown:
         return cls(path, path.parent.resolve() / path.name, os.readlink(path) if path.is_symlink() else None)
 
-    def place(self) -> None:
-        """Put it into the new root, unless the folder above has brought it already."""
+    def place(self, *, read_only: bool) -> None:
+        """Put it into the new root."""
         source, target = f"/old{self.real}", f"/new{self.path}"
         try:
             os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -136,12 +140,22 @@ class _Shown:
         except OSError as error:
             raise OSError(error.errno, f"{self.path} has no place in the view: {error.strerror}") from error
         _mount(source, target, None, _BIND | _REC)
+        if read_only:
+            _make_read_only(target)
+
+
+def _make_read_only(target: str) -> None:
+    """Refuse writing below a mount, whoever may write where it hangs (``/tmp``, for one)."""
+    attributes = struct.pack("QQQQ", _READ_ONLY, 0, 0, 0)
+    size = ctypes.c_size_t(len(attributes))
+    found = _libc().syscall(_MOUNT_SETATTR, -100, os.fsencode(target), _RECURSIVE, attributes, size)
+    _checked(found, f"read-only {target}")
 
 
 def _devices(confinement: Confinement) -> None:
     os.makedirs("/new/dev", exist_ok=True)
     for name in _DEVICES:
-        _Shown(Path("/dev", name), Path("/dev", name), None).place()
+        _Shown(Path("/dev", name), Path("/dev", name), None).place(read_only=False)
     for name, target in (
         ("fd", "/proc/self/fd"),
         ("stdin", "/proc/self/fd/0"),
@@ -152,14 +166,6 @@ def _devices(confinement: Confinement) -> None:
     os.mkdir("/new/dev/shm")
     size = int(confinement.memory_gb * 2**30 / 4)
     _mount("tmpfs", "/new/dev/shm", "tmpfs", _NOSUID | _NODEV, f"mode=1777,size={size}")
-
-
-def _drop_capabilities() -> None:
-    libc = _libc()
-    for capability in range(_LAST_CAPABILITY + 1):
-        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
-    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
-    _checked(libc.capset(header, (ctypes.c_uint32 * 6)()), "capset")
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 from academy.labs.confinement.confine import Confinement
@@ -12,7 +13,7 @@ from academy.labs.confinement.tree import below, end_tree
 
 EVERY_S = 0.05
 
-# A look may take this part of the time; where a tree is large, looks are rarer.
+# Measuring may take this part of one processor; where a tree is large, it is done less often.
 _PART = 0.2
 
 
@@ -37,7 +38,11 @@ class Watch:
         self._roots = [pids] if isinstance(pids, int) else list(pids)
         self._every_s = every_s
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="confinement-watch", daemon=True)
+        # Measuring waits for processes that are just forking; counting must not wait with it.
+        self._threads = [
+            threading.Thread(target=self._watch, args=(look,), name=f"confinement-{name}", daemon=True)
+            for name, look in (("count", self._too_many), ("memory", self._too_much))
+        ]
 
     def __enter__(self) -> Watch:
         self.start()
@@ -49,13 +54,15 @@ class Watch:
         self.stop()
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         """Stop looking; the trees go on."""
         self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        for thread in self._threads:
+            if thread.ident is not None:
+                thread.join()
 
     def add(self, pid: int) -> None:
         """Watch one more tree; it counts together with the others."""
@@ -68,30 +75,30 @@ class Watch:
         for root in self._roots:
             end_tree(root)
 
-    def look(self) -> str:
-        """Look once; return which limit is passed, or nothing."""
+    def _too_many(self) -> str:
         limit = self.confinement.processes
-        found = [pid for root in self._roots for pid in below(root, most=limit)]
-        self.most_processes = max(self.most_processes, len(found))
-        if len(found) > limit:
-            return f"more than {limit} processes ran at once"
-        most = self.confinement.memory_gb
-        used = _memory_gb(found, most)
-        self.most_memory_gb = max(self.most_memory_gb, used)
-        if used > most:
-            return f"{used:.1f} GB of memory were in use, and {most:g} GB are allowed"
-        return ""
+        number = sum(len(below(root, most=limit)) for root in self._roots)
+        self.most_processes = max(self.most_processes, number)
+        return f"more than {limit} processes ran at once" if number > limit else ""
 
-    def _watch(self) -> None:
+    def _too_much(self) -> str:
+        most = self.confinement.memory_gb
+        limit = self.confinement.processes
+        used = _memory_gb([pid for root in self._roots for pid in below(root, most=limit)], most)
+        self.most_memory_gb = max(self.most_memory_gb, used)
+        return f"{used:.1f} GB of memory were in use, and {most:g} GB are allowed" if used > most else ""
+
+    def _watch(self, look: Callable[[], str]) -> None:
         pause = self._every_s
         while not self._stopped.wait(pause):
-            began = time.monotonic()
-            exceeded = self.look()
+            began = time.thread_time()
+            exceeded = look()
             if exceeded:
-                self.exceeded = exceeded
+                self.exceeded = self.exceeded or exceeded
+                self._stopped.set()
                 self.kill()
                 return
-            pause = max(self._every_s, (time.monotonic() - began) / _PART)
+            pause = max(self._every_s, (time.thread_time() - began) / _PART)
 
 
 def _memory_gb(pids: list[int], limit_gb: float) -> float:

@@ -57,7 +57,7 @@ def _keep_namespace(cradle: Cradle) -> Cradle | None:
             (pid,) = children_of(init)
             cradle.say(keeper=os.getpid(), root=init, pid=pid)
             outside.sendall(b".")
-    os.close(cradle.status)
+    # The owner hears of the end when this process, the last to hold the descriptor, is gone.
     while not os.waitpid(init, os.WNOHANG)[0]:
         if signal.sigwait(_WATCHED) == signal.SIGTERM:
             os.kill(init, signal.SIGKILL)  # the system ends all of a namespace with its first process

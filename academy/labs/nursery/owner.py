@@ -36,6 +36,9 @@ _END_S = 30.0
 # What a process needs to know of this machine, and nothing that is its owner's affair.
 _PLAIN = re.compile(r"PATH|LANG|LC_.*|TZ|LANGUAGE|USER|LOGNAME|TERM|SHELL|ACADEMY_ENVIRONMENT_CACHE")
 
+# What the nursery itself needs besides, to find modules, libraries and their settings.
+_NEEDED = re.compile(r"HOME|PYTHON[A-Z]+|LD_LIBRARY_PATH|VIRTUAL_ENV")
+
 
 class ConfinementUnavailable(AcademyError):
     """This machine cannot confine a process; the message says why."""
@@ -79,7 +82,7 @@ class Nursery:
                 stdout=log,
                 stderr=log,
                 # Every child could read what the nursery began with in /proc/self/environ.
-                env={**plain_environment(), "HOME": os.path.expanduser("~"), **IMPORT_VARIABLES},
+                env={**plain_environment(_NEEDED), **IMPORT_VARIABLES},
                 start_new_session=True,
             )
         self._connection = ours
@@ -179,7 +182,10 @@ class Nursery:
             except OSError as error:
                 os.close(hearing)
                 raise NurseryError(f"The nursery has ended ({error}). {self._last_words()}") from error
-        child.await_birth(_BIRTH_S)
+        try:
+            child.await_birth(_BIRTH_S)
+        except NurseryError as error:
+            raise NurseryError(f"{error.message}\n{self._last_words()}") from error
         return child
 
     def environment(self, env: Mapping[str, str] | None, confine: Confinement | None) -> dict[str, str]:
@@ -238,9 +244,10 @@ class Nursery:
         return ""
 
 
-def plain_environment() -> dict[str, str]:
+def plain_environment(*also: re.Pattern[str]) -> dict[str, str]:
     """Return the variables of this process that are nobody's secret."""
-    return {name: value for name, value in os.environ.items() if _PLAIN.fullmatch(name)}
+    patterns = (_PLAIN, *also)
+    return {name: value for name, value in os.environ.items() if any(p.fullmatch(name) for p in patterns)}
 
 
 def prepare(confine: Confinement) -> None:

@@ -45,9 +45,10 @@ def serve(connection: socket.socket, *, warm: bool, variables: dict[str, str]) -
     """Fork on request until the owner is gone; in a child, return what it is to be."""
     become_subreaper()
     keepers: set[int] = set()
-    sleeping = _wake_on_child()
+    sleeping, waking = _wake_on_child()
     owner = os.pidfd_open(os.getppid()) if sys.platform == "linux" else -1
     watched: list[Any] = [connection, sleeping, *([owner] if owner >= 0 else [])]
+    foreign = (connection.fileno(), sleeping, waking, owner)
     while True:
         ready = select.select(watched, [], [])[0]
         if sleeping in ready:
@@ -68,7 +69,7 @@ def serve(connection: socket.socket, *, warm: bool, variables: dict[str, str]) -
         nursery = os.getpid()
         pid = os.fork()
         if pid == 0:
-            cradle = Cradle(birth, descriptors, warm, variables, (connection.fileno(), sleeping, owner))
+            cradle = Cradle(birth, descriptors, warm, variables, foreign)
             connection.detach()
             return _keep(cradle, nursery)
         keepers.add(pid)
@@ -84,14 +85,14 @@ def _keep(cradle: Cradle, nursery: int) -> Cradle | None:
         os._exit(1)
 
 
-def _wake_on_child() -> int:
+def _wake_on_child() -> tuple[int, int]:
     sleeping, waking = os.pipe()
     os.set_blocking(sleeping, False)
     os.set_blocking(waking, False)
     signal.set_wakeup_fd(waking, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return sleeping
+    return sleeping, waking
 
 
 def _reap(keepers: set[int]) -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from jupyter_client import BlockingKernelClient
+from jupyter_core.utils import ensure_event_loop
 
 from academy.labs.nursery.child import Child, NurseryError
 
@@ -33,6 +34,7 @@ def await_reports(hearing: int, child: Child, timeout_s: float) -> dict[str, int
 
 def await_answer(connection_file: Path, child: Child, timeout_s: float) -> None:
     """Wait until a kernel that listens on the ports of this file answers."""
+    loop = ensure_event_loop()  # which the client makes otherwise, in whatever thread this is, and leaves
     client = BlockingKernelClient(connection_file=str(connection_file))
     client.load_connection_file()
     client.start_channels()
@@ -48,6 +50,8 @@ def await_answer(connection_file: Path, child: Child, timeout_s: float) -> None:
                 return
     finally:
         client.stop_channels()
+        client.context.destroy(linger=0)
+        loop.close()
     raise _late(child, timeout_s)
 
 

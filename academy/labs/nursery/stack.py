@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 
 # A package that is not installed is left out; so are those that few labs use and that are large (torch).
 # matplotlib and pytest are not here: what they do depends on the process that imports them first.
+_SDK = "azure.ai.ml"
 STACK = (
+    _SDK,
     "numpy",
     "pandas",
     "pyarrow.parquet",
@@ -87,9 +89,10 @@ def load(modules: Iterable[str]) -> dict[str, str]:
         When a thread runs afterwards.
     """
     before = dict(os.environ)
-    import_sdk()
     for name in modules:
         with contextlib.suppress(ModuleNotFoundError):
+            if name == _SDK:
+                import_sdk()
             importlib.import_module(name)
     _stop_threads()
     require_one_thread()
