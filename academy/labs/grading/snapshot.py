@@ -37,8 +37,9 @@ def snapshot(source: Path, target: Path, bounds: Bounds = BOUNDS) -> tuple[str, 
         inside = os.path.relpath(folder, source)
         copy = target / inside
         copy.mkdir(parents=True, exist_ok=True)
-        folders[:] = sorted(name for name in folders if _wanted(name))
-        for name in sorted(filter(_wanted, files)):
+        folders[:] = sorted(filter(_wanted, folders))
+        links = [name for name in folders if _is_link(descriptor, name)]
+        for name in sorted([*links, *filter(_wanted, files)]):
             size = _copy(descriptor, name, copy / name, bounds.bytes_in_all - total)
             if size is None:
                 left_out.append(os.path.normpath(os.path.join(inside, name)))
@@ -51,6 +52,13 @@ def snapshot(source: Path, target: Path, bounds: Bounds = BOUNDS) -> tuple[str, 
 
 def _wanted(name: str) -> bool:
     return not name.startswith(".") and name not in LITTER
+
+
+def _is_link(folder: int, name: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except OSError:
+        return True  # it went away in between
 
 
 def _copy(folder: int, name: str, target: Path, most: int) -> int | None:

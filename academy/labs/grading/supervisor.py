@@ -7,6 +7,7 @@ grading process a kernel's address, and looks at its processes from outside.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import select
 import signal
@@ -20,9 +21,12 @@ from academy.errors import AcademyError
 from academy.labs.confinement import Confinement, Watch
 from academy.labs.grading.room import Room
 from academy.labs.manifest import Limits
-from academy.labs.nursery import Child, Nursery
+from academy.labs.nursery import Child, Nursery, NurseryError
 from academy.labs.nursery.kernel import WarmKernelManager
 from academy.labs.nursery.owner import plain_environment
+
+# IPython's own, in colours and with lines of every module that was passed, take seconds for the SDK's.
+_PLAIN_TRACEBACKS = ["--InteractiveShell.xmode=Plain"]
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,10 @@ class _Watched:
     watch: Watch
 
     def end(self) -> None:
-        self.child.kill()
         self.watch.stop()
+        # A tree of hundreds takes its time to end where the machine does much else: all of it is killed.
+        with contextlib.suppress(NurseryError):
+            self.child.kill()
 
 
 class Supervisor:
@@ -118,7 +124,8 @@ class Supervisor:
             connection_file=str(self._room.aside / f"kernel-{number}.json"),
             log_file=str(self._room.aside / f"kernel-{number}.log"),
         )
-        asyncio.run(manager.start_kernel(cwd=str(self._room.lab)))
+        asyncio.run(manager.start_kernel(cwd=str(self._room.lab), extra_arguments=_PLAIN_TRACEBACKS))
+        manager.context.destroy(linger=0)  # the grading process speaks to the kernel, not this one
         child = manager.child
         assert child is not None
         self._kernels.append(_Watched(child, _watching(child, confine)))

@@ -19,6 +19,7 @@ from academy.labs.grading.plain import MOST_BYTES, Decoder, Encoder, Garbled, No
 _DTYPE = re.compile(r"[<>|=][biufcSUMm]\d{1,7}(\[\d{0,6}[a-zA-Z]{1,2}\])?")
 # Types of pandas' own that Arrow's columns do not say.
 _NULLABLE = re.compile(r"(U?Int(8|16|32|64)|Float(32|64)|boolean|string)")
+_ZONED = re.compile(r"datetime64\[(?:s|ms|us|ns), ([A-Za-z0-9_+:/-]{1,40})\]")
 _ARROW = (
     *(pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating, pa.types.is_null),
     *(pa.types.is_string, pa.types.is_large_string, pa.types.is_timestamp, pa.types.is_duration),
@@ -64,8 +65,10 @@ def _write_frame(encoder: Encoder, value: pd.DataFrame, depth: int) -> Node:
         elif isinstance(column.dtype, pd.PeriodDtype | pd.IntervalDtype | pd.SparseDtype):
             return encoder.other(value)
         else:
-            arrow.append((str(place), pa.array(column, from_pandas=True)))
             types.append([place, str(column.dtype)])
+            zoned = isinstance(column.dtype, pd.DatetimeTZDtype)
+            plain = column.dt.tz_convert("UTC").dt.tz_localize(None) if zoned else column
+            arrow.append((str(place), pa.array(plain, from_pandas=True)))
     return {
         "frame": {
             "rows": len(value),
@@ -87,7 +90,10 @@ def _stream(columns: list[tuple[str, Any]]) -> bytes:
 
 
 def _write_labels(encoder: Encoder, labels: pd.Index, depth: int) -> Node:
-    return [encoder.encode(labels.tolist(), depth), encoder.encode(list(labels.names), depth)]
+    found: Any = labels.tolist()
+    if isinstance(labels, pd.RangeIndex):
+        found = range(labels.start, labels.stop, labels.step)
+    return [encoder.encode(found, depth), encoder.encode(list(labels.names), depth)]
 
 
 def _write_index(encoder: Encoder, index: pd.Index, depth: int) -> Node:
@@ -147,6 +153,8 @@ def _read_frame(decoder: Decoder, node: Node, depth: int) -> pd.DataFrame:
     for place, name in expect(node["types"], list):
         if _NULLABLE.fullmatch(expect(name, str)):
             columns[place] = columns[place].astype(name)
+        elif zone := _ZONED.fullmatch(name):
+            columns[place] = columns[place].dt.tz_localize("UTC").dt.tz_convert(zone[1])
     if sorted(columns) != list(range(len(columns))) or any(len(one) != rows for one in columns.values()):
         raise Garbled("The columns of a table are not each there once, with as many rows.")
     index = _read_index(decoder, node["index"], depth)
@@ -185,7 +193,7 @@ def _read_labels(decoder: Decoder, node: Node, depth: int) -> Any:
     labels, names = decoder.each(node, depth)
     if len(names) > 1:
         return pd.MultiIndex.from_tuples(expect(labels, list), names=names)
-    return pd.Index(expect(labels, list), name=names[0])
+    return pd.Index(labels if type(labels) is range else expect(labels, list), name=names[0])
 
 
 def _read_index(decoder: Decoder, node: Node, depth: int) -> Any:

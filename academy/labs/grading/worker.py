@@ -268,7 +268,7 @@ def _write(notebook: NotebookNode, target: Path) -> tuple[str, ...]:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         ipynb.write(notebook, target)
-    except (InvalidField, ValueError, RecursionError):
+    except (InvalidField, ValueError, TypeError, AttributeError, LookupError, RecursionError):
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.update(outputs=[], execution_count=None)
