@@ -387,7 +387,10 @@ def test_papermill_runs_in_warm_kernels(warm: Nursery, tmp_path: Path) -> None:
     assert executed.cells[-1].outputs[0]["text"] == "5\n"
 
 
-FIRST = "import os, pathlib, time; p = pathlib.Path({note!r}); first = not p.exists(); p.touch(); first and {ends}"
+FIRST = (
+    "import os, pathlib, time; note = pathlib.Path({note!r}); first = not note.exists(); "
+    "note.touch(); first and {ends}"
+)
 
 
 @pytest.mark.parametrize("ends", ["os._exit(3)", "time.sleep(600)"], ids=["dies", "hangs"])
