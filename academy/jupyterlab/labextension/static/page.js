@@ -71,7 +71,8 @@ export class LabsPage {
     };
   }
 
-  // One action at a time. What it returns is said; what it throws is said as an error.
+  // One action at a time. What it returns is said; what it throws is said as an error. Null is returned
+  // by one that was called off: then nothing moved, and the next key must not wait for the server.
   async _run(action) {
     if (this._busy) {
       return;
@@ -81,8 +82,10 @@ export class LabsPage {
     this._say(this._texts.say('working'));
     try {
       const said = await action();
-      await this.refresh();
-      this._say(said ?? '');
+      if (said !== null) {
+        await this.refresh();
+        this._say(said);
+      }
     } catch (error) {
       this._fail(error.message);
     } finally {
@@ -132,7 +135,7 @@ export class LabsPage {
 
   async _offerToOpen(lab) {
     const wanted = await this._confirm('not-running', { title: lab.title });
-    return wanted ? this._open(lab) : '';
+    return wanted ? this._open(lab) : null;
   }
 
   async _hint(lab, task) {
@@ -142,7 +145,7 @@ export class LabsPage {
 
   async _solution(lab, task) {
     if (!task.solution && !(await this._confirm('solution', { title: task.title }))) {
-      return '';
+      return null;
     }
     const { text } = await this._server.act(lab.id, 'solution', { task: task.id });
     return this._texts.say(text ? 'solution-given' : 'solution-none', { title: task.title });
@@ -151,7 +154,7 @@ export class LabsPage {
   async _reset(lab, step) {
     const names = { title: lab.title, step: step?.title };
     if (!(await this._confirm(step ? 'reset-step' : 'reset', names, { warn: true }))) {
-      return '';
+      return null;
     }
     await this._notebooks.save(lab.notebook);
     const { kept, removed } = await this._server.act(lab.id, 'reset', { step: step?.id ?? null });
