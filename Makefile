@@ -28,6 +28,7 @@ setup: .venv/.ready
 	$(UV) pip install --quiet $(TORCH_FROM) $(TORCH)
 	$(UV) pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/academy kernel install
+	$(BIN)/python -m academy.jupyterlab install
 	$(BIN)/python -m academy.labs.warm
 	@touch $@
 
@@ -35,9 +36,7 @@ quickstart: setup
 	$(BIN)/python -m academy.labs.quickstart
 
 lab: setup
-	# The last two: JupyterLab would ask the network for news and for newer versions.
-	$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/00-run-quickstart.ipynb \
-	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+	$(BIN)/academy lab open
 
 test: setup lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --durations 15
