@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -423,3 +425,12 @@ def test_a_closed_widget_no_longer_listens(kernel: Kernel) -> None:
     assert count == next(
         one["content"]["data"]["text/plain"] for one in found if one["msg_type"] == "execute_result"
     )
+
+
+def test_a_process_that_ends_with_a_widget_says_nothing(service: Service, lab: Lab) -> None:
+    code = f"from academy import widgets; shown = widgets.lab({LAB!r})"
+    variables = {"ACADEMY_HOME": str(service.home.root), "ACADEMY_LABS": str(lab.notebook.parents[1])}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

@@ -73,15 +73,16 @@ class LabWidget(anywidget.AnyWidget):
         self._shown = self._read()
         super().__init__(view=asdict(self._shown))
         self.on_msg(self._on_message)
-        shell = get_ipython()
-        if shell is not None:
+        self._shell = get_ipython()
+        if self._shell is not None:
             # `check` in another cell is news here too.
-            shell.events.register("post_run_cell", self._after_cell)
+            self._shell.events.register("post_run_cell", self._after_cell)
 
     def close(self) -> None:
-        shell = get_ipython()
-        if shell is not None and self._after_cell in shell.events.callbacks["post_run_cell"]:
-            shell.events.unregister("post_run_cell", self._after_cell)
+        # A process that ends closes its widgets too, and can import nothing any more.
+        events = self._shell.events if self._shell is not None else None
+        if events is not None and self._after_cell in events.callbacks["post_run_cell"]:
+            events.unregister("post_run_cell", self._after_cell)
         super().close()
 
     def refresh(self) -> None:
