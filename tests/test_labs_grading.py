@@ -19,7 +19,7 @@ from pandas.testing import assert_frame_equal, assert_series_equal
 from academy.labs.checks import NotYet, OwnValues
 from academy.labs.grading.conversation import Conversation, Ended, Process
 from academy.labs.grading.deferral import can_wait
-from academy.labs.grading.grade import GradeOptions, grade, grade_all
+from academy.labs.grading.grade import MODULES, GradeOptions, grade, grade_all
 from academy.labs.grading.hidden import Own, imports_of, run_hidden
 from academy.labs.grading.outputs import Outputs
 from academy.labs.grading.plain import Garbled, TooLarge, dumps, loads
@@ -39,7 +39,7 @@ TASK = Task("count", "Count", 1, "count", ("a", "b", "c"), hidden_points=2)
 
 @pytest.fixture(scope="module")
 def nursery() -> Iterator[Nursery]:
-    with Nursery() as started:
+    with Nursery(modules=MODULES) as started:
         yield started
 
 
@@ -338,10 +338,11 @@ def test_imports_are_those_of_the_lab_and_only_of_known_modules() -> None:
 
 def test_hidden_tests_wait_only_where_nothing_changes_what_they_look_at() -> None:
     tests = "assert f(table) == limit"
-    assert can_wait(tests, ["print(f(table))", "other = 3"])
+    assert can_wait(tests, ["def f(x): return g(x)\ndef g(x): return x"], ["print(f(table))", "other = 3"])
     for later in ("limit = 4", "table['a'] = 1", "def f(): pass", "del table", "import x as limit"):
-        assert not can_wait(tests, [later])
-    assert not can_wait("assert ml_client.data.get('x')", [])
+        assert not can_wait(tests, [], [later])
+    for asks in ("def f(x): return g(x)\ndef g(x): return ml_client.get(x)", "f = lambda x: mlflow.get(x)"):
+        assert not can_wait(tests, [asks], [])
 
 
 def test_a_check_is_not_called_in_the_notebook_that_is_graded() -> None:

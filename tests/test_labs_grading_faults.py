@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_output
 
 from academy.labs.collection import Collection
 from academy.labs.edition import write_edition
-from academy.labs.grading.grade import GradeOptions, grade, grade_all
+from academy.labs.grading.grade import MODULES, GradeOptions, grade, grade_all
 from academy.labs.grading.scores import Graded, Submission
 from academy.labs.manifest import Limits
 from academy.labs.nursery import Nursery
@@ -207,7 +207,7 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Class:
 def nursery() -> Iterator[Nursery]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AZURE_CLIENT_SECRET", PASSWORD)
-        with Nursery() as started:
+        with Nursery(modules=MODULES) as started:
             yield started
 
 

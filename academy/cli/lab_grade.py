@@ -255,11 +255,11 @@ class _Bar:
 def _grade_all(
     wanted: list[Submission], packs: _Packs, jobs: int, executed: Path, done: Callable[[Graded], None]
 ) -> None:
-    from academy.labs.grading.grade import GradeOptions, grade_all
+    from academy.labs.grading.grade import MODULES, GradeOptions, grade_all
     from academy.labs.nursery import Nursery
 
     if not wanted:
         return
     needed = {lab: packs.pack(lab) for lab in sorted({one.lab for one in wanted})}
-    with Nursery() as nursery:
+    with Nursery(modules=MODULES) as nursery:
         grade_all(wanted, needed, GradeOptions(executed=executed), nursery, jobs=jobs, on_done=done)
