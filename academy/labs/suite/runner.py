@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from academy.labs.nursery import Nursery
 from academy.labs.nursery.death import end_with_parent
@@ -26,6 +28,7 @@ from academy.paths import read_json
 
 def main() -> None:
     """Run what the request asks for; each report is written when it is there."""
+    signal.signal(signal.SIGTERM, _leave)  # pytest ends early: with -x, or by Ctrl-C
     end_with_parent(signal.SIGTERM, os.getppid())
     results = Results(Path(sys.argv[1]))
     request = read_json(results.request_file)
@@ -45,6 +48,11 @@ def main() -> None:
                 write_junit(done, folder / "junit.xml")
                 write_page(done, folder / "report.html", seconds=time.monotonic() - began, jobs=jobs)
             results.put(unit, found)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> NoReturn:
+    """End as an interpreter ends, so that what runs is ended, and its folders are removed."""
+    sys.exit(1)
 
 
 if __name__ == "__main__":

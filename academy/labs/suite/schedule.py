@@ -42,6 +42,7 @@ def run_units(
 
     When the caller stops early, the rest is not begun; closing the nursery ends what runs.
     """
+    nursery.run("builtins:repr").wait()  # it is ready then, so that the seconds of each lab are its own
     # Each unit has a thread here, which waits; kernels, services and jobs are processes of the nursery.
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="academy-suite")
     try:
