@@ -38,6 +38,7 @@ PASSWORD = "correct-horse-battery"
 QUICK = Limits(cell_s=60, lab_s=240)
 # A cell that needs no more than a moment, also on a machine that does much else.
 HANGS = Limits(cell_s=8, lab_s=240)
+SHORT = Limits(cell_s=60, lab_s=20)
 SMALL = Limits(cell_s=60, lab_s=240, memory_gb=1.0, processes=40)
 
 EQUALS_ALL = """class All:
@@ -165,6 +166,18 @@ while True:
 """
 
 
+TIDIES = (
+    SOLUTION
+    + """
+import os, shutil
+_folder = os.getcwd()
+os.chdir("/")
+shutil.rmtree(_folder)
+os.symlink("/etc", _folder)
+"""
+)
+
+
 def no_checks(notebook: NotebookNode) -> None:
     notebook.cells = [one for one in notebook.cells if "check(" not in one.source]
 
@@ -230,6 +243,7 @@ def results(room: Class, nursery: Nursery) -> Iterator[dict[str, Future[Graded]]
             "looks": written("count", looks),
             "remembers": remembers,
             "huge": huge,
+            "tidies": written("count", TIDIES),
         },
         HANGS: {
             "hangs": written("count", "while True: pass"),
@@ -238,7 +252,12 @@ def results(room: Class, nursery: Nursery) -> Iterator[dict[str, Future[Graded]]
                 "count", SOLUTION.replace(":\n", ":\n    while not days: pass\n", 1)
             ),
         },
-        SMALL: {"eats": written("data", EATS), "forks": written("data", FORKS)},
+        SMALL: {
+            "eats": written("data", EATS),
+            "hoards": written("data", "hoard = bytearray(3_000_000_000)"),
+            "forks": written("data", FORKS),
+        },
+        SHORT: {"dawdles": added("import time\ntime.sleep(600)", behind="data-check")},
     }
     with ThreadPoolExecutor(2) as pool:
         found = {}
@@ -259,7 +278,7 @@ def of(results: dict[str, Future[Graded]], name: str) -> Graded:
 FULL = {TABLE: 2.0, COUNT: 2.0}
 
 
-@pytest.mark.parametrize("name", ["noisy", "no-checks", "retyped", "looks", "remembers", "huge"])
+@pytest.mark.parametrize("name", ["noisy", "no-checks", "retyped", "looks", "remembers", "huge", "tidies"])
 def test_what_does_no_harm_costs_nothing(results: dict[str, Future[Graded]], name: str) -> None:
     graded = of(results, name)
     assert points(graded) == FULL, [(task.check, task.hidden) for task in graded.tasks]
@@ -278,7 +297,15 @@ def test_output_without_end_is_cut(results: dict[str, Future[Graded]]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "task"),
-    [("hangs", COUNT), ("stuck", TABLE), ("eats", TABLE), ("forks", TABLE), ("kills", COUNT)],
+    [
+        ("hangs", COUNT),
+        ("stuck", TABLE),
+        ("eats", TABLE),
+        ("hoards", TABLE),
+        ("forks", TABLE),
+        ("kills", COUNT),
+        ("dawdles", COUNT),
+    ],
 )
 def test_a_limit_costs_its_own_task_and_no_other(
     results: dict[str, Future[Graded]], name: str, task: str
@@ -287,7 +314,15 @@ def test_a_limit_costs_its_own_task_and_no_other(
     assert points(graded) == {**FULL, task: 0.0}, [(one.check, one.hidden) for one in graded.tasks]
     (cut,) = [one.cut for one in graded.tasks if one.task == task]
     (other,) = [one.cut for one in graded.tasks if one.task != task]
-    said = {"hangs": "8 s", "stuck": "interrupted", "eats": "GB", "forks": "processes", "kills": "kernel"}
+    said = {
+        "hangs": "8 s",
+        "stuck": "interrupted",
+        "eats": "GB of memory",
+        "hoards": "memory: it needed more than 1 GB",
+        "forks": "processes",
+        "kills": "kernel",
+        "dawdles": "time",
+    }
     assert said[name] in cut
     assert not other
 

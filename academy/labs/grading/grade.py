@@ -105,6 +105,7 @@ def grade_all(
                     on_done(future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            nursery.close()  # so that those that run end now
             raise
     return [done[place] for place in range(len(submissions))]
 
@@ -129,14 +130,12 @@ def _graded_in(
         with theirs:
             child = nursery.bear(birth, [theirs.fileno()], log=own.aside / "grading.log")
         try:
-            supervisor.start_service()
             hung_up = supervisor.serve(ours, time.monotonic() + limits.lab_s + _SLACK_S)
             if not hung_up:
                 raise NurseryError(f"It did not end within {limits.lab_s + _SLACK_S:.0f} seconds.")
             found: dict[str, Any] = child.result(_SLACK_S)
             return found
         finally:
-            # Ending them takes a moment that the next submission need not wait for.
             supervisor.close()
             child.kill()
 

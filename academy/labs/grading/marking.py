@@ -84,6 +84,7 @@ class Marking:
         """Return the facts; the folder is a copy, which the learner's processes cannot change or see."""
         folder = self.room.aside / "folder"
         shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         with contextlib.suppress(AcademyError):  # too much to copy: the check finds what is there
             snapshot(self.room.lab, folder)
         os.chdir(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from academy.errors import AcademyError
 from academy.labs.grading.conversation import Conversation, Ended, KernelLost, Process, Reply
 from academy.labs.grading.outputs import Outputs
 
@@ -20,7 +21,8 @@ class Kernel:
     """Runs cells and answers questions; what ended by itself is run again in a kernel that takes over.
 
     A cell that hung or ended the kernel is not: it would do so again. ``until`` is the end of the lab's
-    time (``time.monotonic()``); ``limit_s`` that of one cell.
+    time (``time.monotonic()``); ``limit_s`` that of one cell. ``allowed_s`` is what the last cell had, and
+    ``ended_by`` the limit that ended the last kernel, if one did.
     """
 
     def __init__(self, start: Callable[[], Process], *, limit_s: float, until: float) -> None:
@@ -29,6 +31,7 @@ class Kernel:
         self._revivals = -1  # the first start is none
         self._conversation: Conversation | None = None
         self.ended_by = ""
+        self.allowed_s = limit_s
 
     def run(self, source: str, outputs: Outputs) -> Reply:
         """Run a cell under its limit.
@@ -38,7 +41,9 @@ class Kernel:
         LabOver
             The lab's time is over.
         """
-        reply = self._living().execute(source, self._within(self._limit_s), outputs)
+        conversation = self._living()
+        self.allowed_s = self._within(self._limit_s)
+        reply = conversation.execute(source, self.allowed_s, outputs)
         if reply.ended.lost_kernel():
             self._lose()
         elif reply.ended is not Ended.INTERRUPTED:
@@ -70,10 +75,20 @@ class Kernel:
             if self._revivals >= MOST_REVIVALS:
                 raise LabOver(Ended.DEAD, f"Its kernel was lost {self._revivals + 1} times.")
             self._revivals += 1
+            self._begin()
+            if self._conversation is not None:
+                self._replay(self._conversation)
+        return self._conversation
+
+    def _begin(self) -> None:
+        try:
             self._conversation = Conversation(self._start())
             self._conversation.ready(START_S)
-            self._replay(self._conversation)
-        return self._conversation
+        except AcademyError as error:
+            self.close()
+            if not self._revivals:
+                raise  # nothing of the learner's has run: it is the machine's fault
+            raise LabOver(Ended.DEAD, "After it was lost, no kernel could be started.") from error
 
     def _replay(self, conversation: Conversation) -> None:
         for place, source in enumerate(self._ran):

@@ -52,7 +52,7 @@ class Supervisor:
         self._kernels: list[_Watched] = []
         self._service: _Watched | None = None
 
-    def start_service(self) -> None:
+    def _start_service(self) -> None:
         """Start the service of the submission's home, on the port it had before if it had one."""
         confine = self._room.services(self._limits)
         self._nursery.service(self._room.home, env={**self._env, **confine.variables()}, confine=confine)
@@ -97,19 +97,22 @@ class Supervisor:
         return kernel.watch.exceeded
 
     def _service_again(self) -> str:
-        """Start a service that was ended for what a job of the learner's took; return which limit it was."""
+        """Start the service, again when a job of the learner's took too much; return which limit it was."""
         service = self._service
-        if service is None or service.child.poll() is None:
+        if service is None:
+            self._start_service()
+            return ""
+        if service.child.poll() is None:
             return ""
         exceeded = service.watch.exceeded or "the service ended"
         self._end_service()
-        self.start_service()
+        self._start_service()
         return exceeded
 
     def _end_service(self) -> None:
         if self._service is not None:
+            self._service.end()  # at once: nothing of this home is wanted any more
             self._nursery.down(self._room.home)
-            self._service.watch.stop()
             self._service = None
 
     def _start_kernel(self) -> dict[str, Any]:

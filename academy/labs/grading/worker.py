@@ -66,7 +66,9 @@ def work(argument: Mapping[str, Any], descriptor: int) -> dict[str, Any]:
             notebook, notes = prepare(Path(order.folder), pack, room)
         except AcademyError as error:
             return {"error": error.message}
-        grading = Grading(pack, notebook, room, limits, Supervised(connection))
+        supervised = Supervised(connection)
+        supervised.ask("service")
+        grading = Grading(pack, notebook, room, limits, supervised)
         scores = grading.run()
     notes = (*notes, *grading.notes)
     if order.executed:
@@ -192,11 +194,11 @@ class Grading:
     def _cut(self, reply: Reply) -> str:
         """Return what ended a cell early, in words."""
         exceeded = str(self._supervised.ask("service"))
+        limit = f"time: it took longer than {self._kernel.allowed_s:.0f} s"
         if reply.ended is Ended.INTERRUPTED:
-            return f"time: it took longer than {self._limits.cell_s:.0f} s"
+            return limit
         if reply.ended is Ended.STUCK:
-            limit = f"{self._limits.cell_s:.0f} s"
-            return f"time: it took longer than {limit} and did not let itself be interrupted"
+            return f"{limit} and did not let itself be interrupted"
         if reply.ended is Ended.DEAD:
             return self._kernel.ended_by or "it ended the kernel"
         if reply.content.get("ename") == "MemoryError":
