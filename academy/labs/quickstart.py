@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -47,6 +48,8 @@ class Outcome:
 def main() -> int:
     """Start the service, run the notebook with a progress bar, print the outcome; return the exit status."""
     home = Home.locate()
+    # papermill does not tell the kernel which notebook it runs; `check` asks.
+    os.environ["ACADEMY_LAB"] = NAME
     began = time.monotonic()
     try:
         info = up(home)
