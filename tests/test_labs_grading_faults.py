@@ -166,6 +166,24 @@ while True:
 """
 
 
+# A job of the learner's that takes more than it may; the service that ran it ends with it.
+JOB_EATS = """
+import time
+from azure.ai.ml import command
+job = ml_client.jobs.create_or_update(command(
+    command="python -c 'import os, time; os.fork(); x = bytearray(b\\"1\\") * 700_000_000; time.sleep(600)'",
+    environment="azureml://registries/azureml/environments/sklearn-1.5/labels/latest",
+))
+state = "Queued"
+while state not in ("Failed", "Completed", "gone"):
+    time.sleep(0.5)
+    try:
+        state = ml_client.jobs.get(job.name).status
+    except Exception:
+        state = "gone"
+print("state:", state)
+"""
+
 TIDIES = (
     SOLUTION
     + """
@@ -255,6 +273,7 @@ def results(room: Class, nursery: Nursery) -> Iterator[dict[str, Future[Graded]]
         SMALL: {
             "eats": written("data", EATS),
             "hoards": written("data", "hoard = bytearray(3_000_000_000)"),
+            "job-eats": added(JOB_EATS, behind="data-check"),
             "forks": written("data", FORKS),
         },
         SHORT: {"dawdles": added("import time\ntime.sleep(600)", behind="data-check")},
@@ -325,6 +344,15 @@ def test_a_limit_costs_its_own_task_and_no_other(
     }
     assert said[name] in cut
     assert not other
+
+
+def test_a_job_that_takes_too_much_does_not_take_the_service_along(
+    results: dict[str, Future[Graded]],
+) -> None:
+    graded = of(results, "job-eats")
+    assert points(graded) == FULL
+    assert any("GB of memory were in use" in note for note in graded.notes), graded.notes
+    assert "archived" in printed(graded)  # by the service that took over
 
 
 def test_a_function_that_hangs_in_a_hidden_test_keeps_the_points_of_the_check(
