@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from academy.labs.collection import Collection
-from academy.labs.edition import write_edition
-from academy.labs.nbgrader_format import to_nbgrader
+from academy.labs.editions.edition import write_edition
+from academy.labs.editions.nbgrader_format import to_nbgrader
 from academy.labs.scaffold import new_lab
 from academy.paths import Home
 from academy.service.process import down

@@ -9,11 +9,11 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from academy.labs import ipynb
 from academy.labs.collection import Collection, Lab
-from academy.labs.edition import write_edition
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import write_edition
+from academy.labs.editions.pack import Pack, make_pack
 from academy.labs.grading.scores import Graded, Submission
-from academy.labs.pack import Pack, make_pack
 from academy.labs.scaffold import new_lab
 
 LAB = "90-count-days"

@@ -17,7 +17,7 @@ from academy.jupyterlab.__main__ import main
 from academy.jupyterlab.desk import Desk
 from academy.jupyterlab.installation import SOURCE, Installation
 from academy.jupyterlab.session import Session
-from academy.labs.events import Event, EventKind, Events
+from academy.labs.learning.events import Event, EventKind, Events
 from academy.paths import Home, read_json
 from academy.service.process import status, up
 from tests.jupyterlab_session import FIRST, SECOND, SECOND_TITLE, TITLE, JupyterLab, jupyterlab

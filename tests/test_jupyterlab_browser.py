@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect, sync_playwright
 
-from academy.labs.events import EventKind, Events
-from academy.labs.learner import Learner
+from academy.labs.learning.events import EventKind, Events
+from academy.labs.learning.learner import Learner
 from academy.service.process import up
 from tests.jupyterlab_session import FIRST, SECOND, SECOND_TITLE, TITLE, JupyterLab, jupyterlab
 

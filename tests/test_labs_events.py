@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, inspect, text
 
 from academy.errors import AcademyError, Forbidden, InvalidField, ServiceUnavailable
-from academy.labs.events import EventKind, Events, kept_events
-from academy.labs.loopback import Loopback
+from academy.labs.learning.events import EventKind, Events, kept_events
+from academy.labs.learning.loopback import Loopback
 from academy.paths import Home
 from academy.service.job_access import check
 from academy.service.process import up

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from academy.labs import ipynb
 from academy.labs.collection import Collection, Lab
-from academy.labs.edition import hidden_tests, solved_edition, write_edition
-from academy.labs.pack import make_pack
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import hidden_tests, solved_edition, write_edition
+from academy.labs.editions.pack import make_pack
 from academy.labs.scaffold import new_lab
 
 ACADEMY = Path(sys.executable).with_name("academy")

@@ -11,12 +11,12 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
 from academy.labs.collection import Collection
-from academy.labs.edition import write_edition
+from academy.labs.editions.edition import write_edition
+from academy.labs.editions.pack import make_pack
 from academy.labs.grading.grade import MODULES, GradeOptions, grade, grade_all
 from academy.labs.grading.scores import Graded, Submission
 from academy.labs.manifest import Limits
 from academy.labs.nursery import Nursery
-from academy.labs.pack import make_pack
 from academy.labs.scaffold import new_lab
 from tests.labs_graded import (
     COUNT,

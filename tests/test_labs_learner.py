@@ -16,18 +16,18 @@ from typing import Any
 import pytest
 
 from academy.errors import AcademyError, Conflict, InvalidField, NotFound, UserError
-from academy.labs import ipynb
-from academy.labs.asking import plan_of
 from academy.labs.collection import Collection
-from academy.labs.edition import write_edition
-from academy.labs.events import EventKind, Events
-from academy.labs.learner import Learner
-from academy.labs.loopback import Loopback
-from academy.labs.own_copy import RECORD
-from academy.labs.progress import State
-from academy.labs.reset import restored, step_of
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import write_edition
+from academy.labs.learning.asking import plan_of
+from academy.labs.learning.events import EventKind, Events
+from academy.labs.learning.learner import Learner
+from academy.labs.learning.loopback import Loopback
+from academy.labs.learning.own_copy import RECORD
+from academy.labs.learning.progress import State
+from academy.labs.learning.reset import restored, step_of
+from academy.labs.learning.submit import write_submission
 from academy.labs.scaffold import new_lab
-from academy.labs.submit import write_submission
 from academy.paths import Home
 from academy.service.process import ServiceInfo, down, status, up
 from academy.store.ids import DEFAULT_WORKSPACE

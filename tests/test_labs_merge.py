@@ -12,10 +12,10 @@ import nbformat
 import pytest
 
 from academy.errors import InvalidField, NotFound
-from academy.labs import ipynb
 from academy.labs.collection import Collection
-from academy.labs.edition import learner_edition, solved_edition
-from academy.labs.merge import Merged, put_back
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import learner_edition, solved_edition
+from academy.labs.editions.merge import Merged, put_back
 from academy.labs.scaffold import new_lab
 
 LAB = "90-count-days"

@@ -13,18 +13,18 @@ from typing import Any
 import nbformat
 import pytest
 from click.testing import CliRunner
-from nbgrader.api import Gradebook  # type: ignore[import-untyped]
-from nbgrader.nbgraderformat import MetadataValidator  # type: ignore[import-untyped]
+from nbgrader.api import Gradebook
+from nbgrader.nbgraderformat import MetadataValidator
 
 from academy.cli.root import academy
 from academy.errors import Conflict
-from academy.labs import ipynb
 from academy.labs.collection import Collection, Lab
-from academy.labs.edition import hidden_tests, solutions
-from academy.labs.leaks import find_leaks
-from academy.labs.nbgrader_format import configure, nbgrader_notebook, to_nbgrader
-from academy.labs.nbgrader_homes import begin, end
-from academy.labs.release import LeakFound
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import hidden_tests, solutions
+from academy.labs.editions.leaks import find_leaks
+from academy.labs.editions.nbgrader_format import configure, nbgrader_notebook, to_nbgrader
+from academy.labs.editions.nbgrader_homes import begin, end
+from academy.labs.editions.release import LeakFound
 from academy.labs.scaffold import new_lab
 from academy.paths import Home
 from academy.service.process import down, status

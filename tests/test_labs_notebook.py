@@ -19,18 +19,18 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from academy.errors import InvalidField, NotFound
 from academy.kernel import extension, startup
-from academy.labs import notebook
-from academy.labs.asking import ask_kernel
 from academy.labs.checks import CheckResult, Facts, OwnValues, load_checks, run_check
 from academy.labs.collection import Collection
-from academy.labs.current import current_lab
-from academy.labs.events import EventKind, Events
-from academy.labs.feedback import CHECK_MIME, Hint, of_check, of_hint, of_solution
-from academy.labs.learner import Learner
-from academy.labs.live_kernels import live_kernels
+from academy.labs.learning import notebook
+from academy.labs.learning.asking import ask_kernel
+from academy.labs.learning.current import current_lab
+from academy.labs.learning.events import EventKind, Events
+from academy.labs.learning.feedback import CHECK_MIME, Hint, of_check, of_hint, of_solution
+from academy.labs.learning.learner import Learner
+from academy.labs.learning.live_kernels import live_kernels
+from academy.labs.learning.own_copy import RECORD
+from academy.labs.learning.progress import TaskProgress
 from academy.labs.manifest import Task
-from academy.labs.own_copy import RECORD
-from academy.labs.progress import TaskProgress
 from academy.labs.scaffold import new_lab
 from academy.paths import Home
 from tests.conftest import Service, start
@@ -176,7 +176,7 @@ def test_a_check_answers_in_less_than_a_tenth_of_a_second(kernel: Kernel) -> Non
 
 def test_a_check_of_values_imports_no_sdk() -> None:
     code = (
-        "import sys, academy.labs.notebook as n\n"
+        "import sys, academy.labs.learning.notebook as n\n"
         "n.Guide(None, None)\n"
         "print(*sorted({'azure.ai.ml', 'mlflow', 'nbformat', 'pandas'} & set(sys.modules)))"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from academy.labs.learning.progress import Progress, State, progress
 from academy.labs.manifest import Manifest, Task
-from academy.labs.progress import Progress, State, progress
 from academy.store.lab_event import Event, EventKind
 
 HINTS = ("one", "two", "three")

@@ -18,14 +18,20 @@ from click.testing import CliRunner, Result
 
 from academy.cli.root import academy
 from academy.errors import Conflict, InvalidField, NotFound, UserError
-from academy.labs import ipynb
 from academy.labs.collection import OWN, Collection, Lab, edition_in
-from academy.labs.edition import hidden_tests, learner_edition, solutions, solved_edition, write_edition
-from academy.labs.layout import in_edition
-from academy.labs.leaks import find_leaks
-from academy.labs.markers import BadMarkers, Kind, regions
-from academy.labs.metadata_schema import check_metadata
-from academy.labs.release import LeakFound, make_pack, read_pack, release
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import (
+    hidden_tests,
+    learner_edition,
+    solutions,
+    solved_edition,
+    write_edition,
+)
+from academy.labs.editions.layout import in_edition
+from academy.labs.editions.leaks import find_leaks
+from academy.labs.editions.markers import BadMarkers, Kind, regions
+from academy.labs.editions.metadata_schema import check_metadata
+from academy.labs.editions.release import LeakFound, make_pack, read_pack, release
 from academy.labs.scaffold import new_lab
 
 LAB = "90-count-days"

@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook, new_output
 
 from academy.errors import InvalidField
-from academy.labs.metadata_schema import metadata_faults
+from academy.labs.editions.metadata_schema import metadata_faults
 from academy.labs.nursery import Nursery
 from academy.labs.suite.compare import Comparison
 from academy.labs.suite.near import Tolerance

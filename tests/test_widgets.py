@@ -18,10 +18,10 @@ from jupyter_client.manager import KernelManager
 
 from academy.labs.checks import CheckResult
 from academy.labs.collection import Collection, Lab
-from academy.labs.events import Event, EventKind, Events
 from academy.labs.language import texts
+from academy.labs.learning.events import Event, EventKind, Events
+from academy.labs.learning.progress import progress
 from academy.labs.manifest import Azure, AzureCost, manifest_of
-from academy.labs.progress import progress
 from academy.labs.scaffold import new_lab
 from academy.widgets.outline import Step, steps_of
 from academy.widgets.text import plain, static_page
@@ -370,7 +370,7 @@ def test_a_kernel_answers_the_buttons_and_a_new_one_shows_the_same(
 
 def test_a_check_in_a_cell_is_news_in_the_widget(kernel: Kernel) -> None:
     opened(kernel.run(SHOW))
-    found = kernel.run('from academy.labs.notebook import check\ncheck("register-table")')
+    found = kernel.run('from academy.labs.learning.notebook import check\ncheck("register-table")')
     assert task_of(updates(found), "register-table")["state"] == "tried"
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Page as BrowserPage
 
 from academy import widgets
 from academy.labs.checks import CheckResult
-from academy.labs.events import Event, EventKind
+from academy.labs.learning.events import Event, EventKind
 from academy.widgets.view import Seen, View
 from tests.test_widgets import LAB, PARTLY, shown
 

@@ -19,12 +19,12 @@ import click
 from academy.cli.verb import Failure, Scope, ServiceCommand
 
 if TYPE_CHECKING:
+    from academy.labs.editions.pack import Pack
     from academy.labs.grading.reports import Written
     from academy.labs.grading.scores import Graded, Submission
     from academy.labs.grading.similarity import Similarity
     from academy.labs.grading.submissions import HandIn
     from academy.labs.grading.table import Row, Sheet
-    from academy.labs.pack import Pack
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -117,7 +117,7 @@ class _Packs:
     def __init__(self, folder: Path | None, collection: Path | None, to: Path, only: str | None) -> None:
         from academy.errors import AcademyError
         from academy.labs.collection import Collection
-        from academy.labs.pack import packs_in
+        from academy.labs.editions.pack import packs_in
 
         self._folder, self._to = folder, to
         self._made: dict[str, Pack] = {}
@@ -137,7 +137,7 @@ class _Packs:
         return sorted(self._made)
 
     def pack(self, lab: str) -> Pack:
-        from academy.labs.pack import make_pack, read_pack
+        from academy.labs.editions.pack import make_pack, read_pack
 
         if lab not in self._made:
             self._made[lab] = (

@@ -11,13 +11,13 @@ import click
 from academy.cli import lab_text
 from academy.cli.options import confirm, yes
 from academy.cli.verb import Scope, ServiceCommand, said_when_slow
-from academy.labs.cards import card_of, cards, find_lab, known_labs
 from academy.labs.collection import Collection
-from academy.labs.events import kept_events
 from academy.labs.language import texts
+from academy.labs.learning.cards import card_of, cards, find_lab, known_labs
+from academy.labs.learning.events import kept_events
 
 if TYPE_CHECKING:
-    from academy.labs.learner import Learner
+    from academy.labs.learning.learner import Learner
 
 # A check that did not pass, for scripts and for `make`.
 NOT_PASSED = 1
@@ -108,8 +108,8 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
     A notebook that is open is checked as it is now; else your saved copy is run from the top.
     """
     learner = _learner(scope, collection)
-    from academy.labs.asking import ask_kernel, run_copy
-    from academy.labs.live_kernels import live_kernels
+    from academy.labs.learning.asking import ask_kernel, run_copy
+    from academy.labs.learning.live_kernels import live_kernels
     from academy.service.process import up
 
     say = texts()
@@ -183,7 +183,7 @@ def solution(scope: Scope, /, lab: str, task: str, yes: bool, collection: Path |
 def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Path | None) -> None:
     """Restore LAB, or one step of it, and undo what it made. Your old copy is kept aside."""
     learner = _learner(scope, collection)
-    from academy.labs.teardown import named, parameters_in
+    from academy.labs.learning.teardown import named, parameters_in
 
     say = texts()
     copy = learner.copy(lab)
@@ -222,6 +222,6 @@ def _learner(scope: Scope, collection: Path | None) -> Learner:
     from academy.client.sdk import quick_jsonschema
 
     with quick_jsonschema():  # for reading notebooks
-        from academy.labs.learner import Learner
+        from academy.labs.learning.learner import Learner
 
     return Learner(scope.home, Collection.locate(collection))

@@ -45,7 +45,7 @@ def open_labs(scope: Scope, /, lab: str | None, no_browser: bool, port: int | No
 
 
 def _own_copy(scope: Scope, lab: str) -> Path:
-    from academy.labs.learner import Learner
+    from academy.labs.learning.learner import Learner
 
     with said_when_slow(f"Starting the service of {scope.home.root} …"):
         return Learner(scope.home).open(lab)

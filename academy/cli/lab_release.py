@@ -49,7 +49,7 @@ def release(labs: tuple[str, ...], to: Path, pack: Path | None, collection: Path
             )
         _to_nbgrader(chosen, to)
         return
-    from academy.labs.release import release as release_labs
+    from academy.labs.editions.release import release as release_labs
 
     with said_when_slow("Looking through the editions for what remains of solutions …"):
         made = release_labs(chosen, to, pack=pack)
@@ -64,7 +64,7 @@ def release(labs: tuple[str, ...], to: Path, pack: Path | None, collection: Path
 
 
 def _to_nbgrader(chosen: list[Lab], to: Path) -> None:
-    from academy.labs.nbgrader_format import to_nbgrader
+    from academy.labs.editions.nbgrader_format import to_nbgrader
 
     for lab in chosen:
         click.echo(f"{to_nbgrader(lab, to)}")

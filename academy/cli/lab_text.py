@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from academy.labs.cards import Card
 from academy.labs.language import Texts, texts
-from academy.labs.progress import Progress, TaskProgress
+from academy.labs.learning.cards import Card
+from academy.labs.learning.progress import Progress, TaskProgress
 
 if TYPE_CHECKING:
-    from academy.labs.asking import Answers
-    from academy.labs.submit import Submitted
+    from academy.labs.learning.asking import Answers
+    from academy.labs.learning.submit import Submitted
 
 
 def table(cards: Sequence[Card]) -> str:

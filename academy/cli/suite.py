@@ -89,7 +89,7 @@ def _plan(
 
 
 def _values(labs: Sequence[Lab], given: Sequence[str], *, update: bool) -> dict[str, Any]:
-    from academy.labs import ipynb
+    from academy.labs.editions import ipynb
     from academy.labs.parameters import parameters_of, read_given
 
     if not given:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from academy.jupyterlab.steps import steps_of
-from academy.labs.cards import Card, cards
-from academy.labs.learner import Learner
-from academy.labs.progress import TaskProgress
-from academy.labs.source import solution_of
+from academy.labs.learning.cards import Card, cards
+from academy.labs.learning.learner import Learner
+from academy.labs.learning.progress import TaskProgress
+from academy.labs.learning.source import solution_of
 from academy.paths import Home
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.labs import ipynb
-from academy.labs.reset import step_of
+from academy.labs.editions import ipynb
+from academy.labs.learning.reset import step_of
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from IPython.core.error import UsageError
 from academy import __version__
 from academy.client.session import Session, configure, restore
 from academy.errors import AcademyError
-from academy.labs import notebook
+from academy.labs.learning import notebook
 from academy.paths import Home
 from academy.service.process import up
 

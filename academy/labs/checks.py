@@ -267,7 +267,9 @@ def _result(chosen: Check, task: Task, facts: Facts, *, hint: str, error: str, s
         message = say("notebook.done", title=task.title)
         return CheckResult(task.id, True, task.points, task.points, message, seconds=seconds)
     share = min(facts.held / chosen.parts, 1.0)
-    message = say("notebook.not-yet", title=task.title, expected=failed.expected, found=failed.found.rstrip("."))
+    message = say(
+        "notebook.not-yet", title=task.title, expected=failed.expected, found=failed.found.rstrip(".")
+    )
     return CheckResult(
         task.id,
         False,

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from academy.errors import AcademyError
-from academy.labs import ipynb
+from academy.labs.editions import ipynb
 from academy.labs.parameters import checked, parameters_of
 from academy.paths import Home
 from academy.service.process import up

@@ -16,11 +16,11 @@ from IPython.display import DisplayHandle
 
 from academy.errors import AcademyError, UserError
 from academy.labs.collection import Lab
-from academy.labs.current import current_lab, named_lab
-from academy.labs.events import kept_events
 from academy.labs.language import Texts, texts
-from academy.labs.notebook import guide
-from academy.labs.progress import progress
+from academy.labs.learning.current import current_lab, named_lab
+from academy.labs.learning.events import kept_events
+from academy.labs.learning.notebook import guide
+from academy.labs.learning.progress import progress
 from academy.paths import Home
 from academy.widgets.outline import steps_of
 from academy.widgets.text import plain, static_page

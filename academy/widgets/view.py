@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from academy.labs.checks import CheckResult
 from academy.labs.language import Texts
+from academy.labs.learning.progress import Progress, TaskProgress
 from academy.labs.manifest import Manifest
-from academy.labs.progress import Progress, TaskProgress
 from academy.widgets.outline import Step
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from nbformat import NotebookNode
 
-from academy.labs.edition import own
+from academy.labs.editions.edition import own
 from academy.labs.grading.hidden import parsed
 
 _SERVICE = frozenset({"ml_client", "mlflow"})

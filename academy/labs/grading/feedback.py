@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from academy.errors import AcademyError
-from academy.labs import ipynb
+from academy.labs.editions import ipynb
 from academy.labs.grading.page import page
 from academy.labs.grading.scores import Graded, TaskScore
 from academy.labs.language import Texts

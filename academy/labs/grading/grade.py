@@ -13,6 +13,7 @@ from typing import Any
 
 from academy.errors import AcademyError
 from academy.labs.checks import CheckResult
+from academy.labs.editions.pack import Pack
 from academy.labs.grading.room import Room, room
 from academy.labs.grading.scores import Graded, HiddenResult, Submission, TaskScore
 from academy.labs.grading.submissions import safe_name
@@ -23,7 +24,6 @@ from academy.labs.nursery import Nursery, NurseryError
 from academy.labs.nursery.birth import Birth
 from academy.labs.nursery.owner import plain_environment
 from academy.labs.nursery.stack import STACK
-from academy.labs.pack import Pack
 
 # What a nursery imports for grading: the stack, and what each submission's service and grading process
 # would import on their own, which takes most of the time.

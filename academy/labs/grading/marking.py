@@ -16,8 +16,9 @@ from nbformat import NotebookNode
 
 from academy.client import connect
 from academy.errors import AcademyError
-from academy.labs import ipynb
 from academy.labs.checks import Check, CheckResult, Facts, load_checks, run_check
+from academy.labs.editions import ipynb
+from academy.labs.editions.pack import Pack
 from academy.labs.grading.deferral import waiting
 from academy.labs.grading.hidden import Own, imports_of, run_hidden
 from academy.labs.grading.remote import Asked, NoAnswer, RemoteValues
@@ -25,7 +26,6 @@ from academy.labs.grading.room import Room
 from academy.labs.grading.scores import HiddenResult, TaskScore
 from academy.labs.grading.snapshot import snapshot
 from academy.labs.manifest import Task
-from academy.labs.pack import Pack
 
 # Beyond the kernel's own limit: for what a check does here, such as looking at the service.
 _SLACK_S = 10.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from academy.errors import AcademyError
-from academy.labs import ipynb
+from academy.labs.editions import ipynb
 
 _SKIPPED = frozenset(
     {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER, tokenize.NEWLINE, tokenize.INDENT}

@@ -20,9 +20,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from academy.errors import AcademyError, InvalidField
-from academy.labs import ipynb
 from academy.labs.collection import CHECKS, MANIFEST
-from academy.labs.edition import own
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import own
+from academy.labs.editions.merge import put_back
+from academy.labs.editions.pack import Pack, read_pack
 from academy.labs.grading.conversation import Ended, Process, Reply
 from academy.labs.grading.marking import Marking, no_hidden, not_reached
 from academy.labs.grading.outputs import Outputs
@@ -31,8 +33,6 @@ from academy.labs.grading.room import Room
 from academy.labs.grading.scores import TaskScore
 from academy.labs.grading.snapshot import snapshot
 from academy.labs.manifest import Limits, Task
-from academy.labs.merge import put_back
-from academy.labs.pack import Pack, read_pack
 
 # What learners are given and do not change: it comes from the release.
 _LOCKED = (CHECKS, MANIFEST, "data")

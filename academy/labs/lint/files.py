@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from academy.labs.layout import files_of
+from academy.labs.editions.layout import files_of
 from academy.labs.lint.source import Finding, Rule, Source
 
 MEGABYTE = 2**20

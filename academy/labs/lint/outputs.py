@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from academy.labs.feedback import CHECK_MIME
+from academy.labs.learning.feedback import CHECK_MIME
 from academy.labs.lint.source import Cell, Finding, Rule, Source
 
 # What is another text in the next run.

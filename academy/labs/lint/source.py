@@ -14,9 +14,9 @@ from typing import Any
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
-from academy.labs import ipynb
 from academy.labs.collection import Collection, Lab
-from academy.labs.layout import as_text, files_of
+from academy.labs.editions import ipynb
+from academy.labs.editions.layout import as_text, files_of
 from academy.labs.manifest import Manifest
 
 

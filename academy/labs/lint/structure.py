@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 from academy.errors import AcademyError, choices
 from academy.labs.checks import load_checks
-from academy.labs.ipynb import place
+from academy.labs.editions.ipynb import place
+from academy.labs.editions.markers import BadMarkers, Kind, Region, regions
+from academy.labs.editions.metadata_schema import metadata_faults
 from academy.labs.lint.source import Cell, Finding, Rule, Source, called
-from academy.labs.markers import BadMarkers, Kind, Region, regions
-from academy.labs.metadata_schema import metadata_faults
 from academy.labs.parameters import TAG, parameters_of
 
 

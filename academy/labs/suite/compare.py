@@ -33,7 +33,7 @@ from nbval.plugin import (
 )
 
 from academy.errors import NotFound
-from academy.labs.feedback import CHECK_MIME
+from academy.labs.learning.feedback import CHECK_MIME
 from academy.labs.suite.near import Tolerance, tolerance_of
 
 _MOST_LINES = 400

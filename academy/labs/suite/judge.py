@@ -10,7 +10,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from academy.errors import AcademyError
-from academy.labs.feedback import CHECK_MIME
+from academy.labs.learning.feedback import CHECK_MIME
 from academy.labs.manifest import Manifest, Task
 from academy.labs.suite.compare import Comparison, marks, written
 from academy.labs.suite.options import Edition

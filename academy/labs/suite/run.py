@@ -14,9 +14,9 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 
 from academy.errors import AcademyError
-from academy.labs import ipynb
 from academy.labs.collection import Lab
-from academy.labs.edition import write_edition
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import write_edition
 from academy.labs.nursery import Nursery
 from academy.labs.suite.compare import Comparison, marks
 from academy.labs.suite.engine import NAME, Course, own_event_loop, register

@@ -9,7 +9,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 from nbval.plugin import coalesce_streams
 
-from academy.labs import ipynb
+from academy.labs.editions import ipynb
 from academy.labs.suite.judge import Ran
 from academy.labs.suite.report import CellReport, Status
 

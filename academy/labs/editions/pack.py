@@ -16,11 +16,11 @@ from functools import cached_property
 from pathlib import Path
 
 from academy.errors import Conflict, InvalidField, NotFound, choices
-from academy.labs import ipynb
 from academy.labs.collection import MANIFEST, Lab
-from academy.labs.edition import hidden_tests, in_one_folder, write_edition, write_files
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import hidden_tests, in_one_folder, write_edition, write_files
+from academy.labs.editions.metadata_schema import check_metadata
 from academy.labs.manifest import LAB_ID, Manifest
-from academy.labs.metadata_schema import check_metadata
 
 RELEASE = "release"
 HIDDEN = "hidden.json"

@@ -18,8 +18,8 @@ from typing import Any
 from academy import __version__
 from academy.errors import AcademyError, UserError
 from academy.labs.collection import MANIFEST, Lab
-from academy.labs.own_copy import changed_files, files_in, links_in
-from academy.labs.progress import Progress
+from academy.labs.learning.own_copy import changed_files, files_in, links_in
+from academy.labs.learning.progress import Progress
 
 RECORD = "submission.json"
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from academy.errors import NotFound
 from academy.labs.collection import Collection, Lab
-from academy.labs.edition import solutions
-from academy.labs.own_copy import read_record
+from academy.labs.editions.edition import solutions
+from academy.labs.learning.own_copy import read_record
 from academy.paths import Home
 
 

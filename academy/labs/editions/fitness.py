@@ -10,12 +10,12 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 from academy.errors import choices
-from academy.labs import ipynb
 from academy.labs.collection import Lab
-from academy.labs.edition import hidden_tests, own, solutions
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import hidden_tests, own, solutions
+from academy.labs.editions.markers import Kind, regions
+from academy.labs.editions.stubs import ending_of
 from academy.labs.manifest import Task
-from academy.labs.markers import Kind, regions
-from academy.labs.stubs import ending_of
 
 _CHECK = re.compile(r"""\bcheck\(\s*(['"])(?P<task>[^'"]+)\1\s*\)""")
 _ELSEWHERE = re.compile(r"(?:\.\./)+(?:labs|notebooks)/[\w./-]*")

@@ -14,10 +14,10 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from academy.errors import InvalidField, NotFound, choices
-from academy.labs import ipynb
 from academy.labs.collection import Lab
-from academy.labs.own_copy import files_in
-from academy.labs.teardown import parameters_in, tear_down
+from academy.labs.editions import ipynb
+from academy.labs.learning.own_copy import files_in
+from academy.labs.learning.teardown import parameters_in, tear_down
 from academy.service.process import ServiceInfo
 
 

@@ -17,14 +17,14 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from academy.errors import Conflict
-from academy.labs import ipynb
 from academy.labs.collection import MANIFEST, Lab
-from academy.labs.edition import hidden_tests, learner_edition, own, solved_edition, write_files
-from academy.labs.layout import as_text
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import hidden_tests, learner_edition, own, solved_edition, write_files
+from academy.labs.editions.layout import as_text
+from academy.labs.editions.markers import Kind, replaced
+from academy.labs.editions.release import examine, workshop
+from academy.labs.editions.stubs import STUB_COMMENT, STUB_TEXT, without_stubs
 from academy.labs.manifest import LAB_ID, Manifest, read_manifest
-from academy.labs.markers import Kind, replaced
-from academy.labs.release import examine, workshop
-from academy.labs.stubs import STUB_COMMENT, STUB_TEXT, without_stubs
 from academy.paths import write_atomic
 
 SCHEMA_VERSION = 3
@@ -35,7 +35,7 @@ _QUIET = "%%capture --no-stdout --no-display"
 _CONFIG_TEXT = """# Written by 'academy lab release --format nbgrader'. It is yours: nothing overwrites it.
 from pathlib import Path
 
-from academy.labs.nbgrader_format import configure
+from academy.labs.editions.nbgrader_format import configure
 
 c = get_config()
 # Time for long cells, a service of its own for each submission, and files that learners edit.
@@ -108,8 +108,8 @@ def configure(config: Any, course: Path) -> None:
     labs = [path for path in found if LAB_ID.fullmatch(path.parent.name)]
     longest_s = max((read_manifest(path).limits.cell_s for path in labs), default=30.0)
     config.Execute.timeout = int(longest_s)
-    config.Autograde.pre_convert_hook = "academy.labs.nbgrader_homes.begin"
-    config.Autograde.post_convert_hook = "academy.labs.nbgrader_homes.end"
+    config.Autograde.pre_convert_hook = "academy.labs.editions.nbgrader_homes.begin"
+    config.Autograde.post_convert_hook = "academy.labs.editions.nbgrader_homes.end"
     config.Autograde.exclude_overwriting = {path.parent.name: list(_edited(path.parent)) for path in labs}
     config.OverwriteCells.add_missing_cells = True
     config.ClearSolutions.code_stub = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 from rapidfuzz import fuzz
 
-from academy.labs.edition import own, tags
-from academy.labs.stubs import without_stubs
+from academy.labs.editions.edition import own, tags
+from academy.labs.editions.stubs import without_stubs
 
 # Of 100; below this two texts are taken for different ones.
 _ALIKE = 75

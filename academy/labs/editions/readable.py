@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from academy.labs.layout import as_text
+from academy.labs.editions.layout import as_text
 
 # How deep archives and encodings are looked into, one inside another.
 _DEPTH = 4

@@ -6,7 +6,7 @@ import re
 
 from nbformat import NotebookNode
 
-from academy.labs.markers import Kind, Region, replaced
+from academy.labs.editions.markers import Kind, Region, replaced
 
 STUB_COMMENT = "# Your code here"
 STUB_TEXT = "*Write your answer here.*"

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.labs import ipynb
 from academy.labs.collection import Lab
-from academy.labs.layout import as_text, files_of, in_edition
-from academy.labs.markers import regions
-from academy.labs.readable import Line, Passage, passages
-from academy.labs.statements import Statement, Words, statements, words
+from academy.labs.editions import ipynb
+from academy.labs.editions.layout import as_text, files_of, in_edition
+from academy.labs.editions.markers import regions
+from academy.labs.editions.readable import Line, Passage, passages
+from academy.labs.editions.statements import Statement, Words, statements, words
 
 # A run of so many words is the least that is taken for a piece of a statement.
 _PIECE = 5

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from academy.errors import AcademyError, NotFound, choices
 from academy.labs.collection import Collection, Lab
-from academy.labs.events import kept_events
-from academy.labs.own_copy import copy_of, exists
-from academy.labs.progress import Progress, progress
+from academy.labs.learning.events import kept_events
+from academy.labs.learning.own_copy import copy_of, exists
+from academy.labs.learning.progress import Progress, progress
 from academy.paths import Home
 from academy.store.lab_event import Event
 

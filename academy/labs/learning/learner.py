@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from academy.errors import Conflict, NotFound
-from academy.labs import cards as card_index
-from academy.labs import own_copy
 from academy.labs.collection import Collection, Lab
-from academy.labs.edition import write_edition
-from academy.labs.events import EventKind, Events, kept_events
-from academy.labs.feedback import Hint
-from academy.labs.progress import Progress, progress
-from academy.labs.reset import ResetReport, reset_lab, reset_step
-from academy.labs.source import solution_of
-from academy.labs.submit import Submitted, write_submission
+from academy.labs.editions.edition import write_edition
+from academy.labs.learning import cards as card_index
+from academy.labs.learning import own_copy
+from academy.labs.learning.events import EventKind, Events, kept_events
+from academy.labs.learning.feedback import Hint
+from academy.labs.learning.progress import Progress, progress
+from academy.labs.learning.reset import ResetReport, reset_lab, reset_step
+from academy.labs.learning.source import solution_of
+from academy.labs.learning.submit import Submitted, write_submission
 from academy.paths import Home
 from academy.service.process import up
 

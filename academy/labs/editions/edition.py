@@ -14,12 +14,12 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from academy.errors import Conflict, InvalidField, choices
-from academy.labs import ipynb
 from academy.labs.collection import Lab
-from academy.labs.layout import as_text, files_of, in_edition
-from academy.labs.markers import Kind, Region, regions, replaced
-from academy.labs.metadata_schema import check_metadata
-from academy.labs.stubs import ending_of, stripped
+from academy.labs.editions import ipynb
+from academy.labs.editions.layout import as_text, files_of, in_edition
+from academy.labs.editions.markers import Kind, Region, regions, replaced
+from academy.labs.editions.metadata_schema import check_metadata
+from academy.labs.editions.stubs import ending_of, stripped
 
 # What a run, a tool or another format leaves in metadata.
 _TRACES = (

@@ -10,8 +10,8 @@ from typing import Any
 
 from academy.labs.checks import CheckResult
 from academy.labs.language import texts
+from academy.labs.learning.progress import TaskProgress
 from academy.labs.manifest import Task
-from academy.labs.progress import TaskProgress
 
 CHECK_MIME = "application/vnd.academy.check+json"
 CHECKS_MIME = "application/vnd.academy.checks+json"

@@ -20,15 +20,24 @@ from academy.client import connect
 from academy.client.credential import MachineCredential
 from academy.client.sdk import import_sdk
 from academy.errors import AcademyError, NotFound, ServiceUnavailable, choices
-from academy.labs import live_kernels
 from academy.labs.checks import CheckResult, Facts, OwnValues, load_checks, run_check
 from academy.labs.collection import Lab
-from academy.labs.current import current_lab, named_lab
-from academy.labs.events import EventKind, Events
-from academy.labs.feedback import CHECKS_MIME, Checked, Feedback, Hint, of_check, of_hint, of_solution, stable
 from academy.labs.language import texts
+from academy.labs.learning import live_kernels
+from academy.labs.learning.current import current_lab, named_lab
+from academy.labs.learning.events import EventKind, Events
+from academy.labs.learning.feedback import (
+    CHECKS_MIME,
+    Checked,
+    Feedback,
+    Hint,
+    of_check,
+    of_hint,
+    of_solution,
+    stable,
+)
+from academy.labs.learning.progress import Progress, TaskProgress, progress
 from academy.labs.manifest import Task
-from academy.labs.progress import Progress, TaskProgress, progress
 from academy.paths import Home
 from academy.service.process import status
 
@@ -137,7 +146,9 @@ class Guide:
     def solution(self, name: str) -> Feedback:
         lab, task = self._task(name, "solution")
         # It reads notebooks with nbformat, which takes longer to import than all of this.
-        found: str = importlib.import_module("academy.labs.source").solution_of(self.home, lab, task.id)
+        found: str = importlib.import_module("academy.labs.learning.source").solution_of(
+            self.home, lab, task.id
+        )
         notes = self._record(lab, EventKind.SOLUTION_SHOWN, task) if found else ()
         return of_solution(found, task, notes=notes)
 

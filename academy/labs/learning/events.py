@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from academy.errors import ServiceUnavailable
-from academy.labs.loopback import Loopback
+from academy.labs.learning.loopback import Loopback
 from academy.paths import Home
 from academy.service.process import ServiceInfo, status
 from academy.store import lab_event

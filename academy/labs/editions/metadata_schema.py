@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 from nbformat import NotebookNode
 
 from academy.errors import InvalidField, choices
-from academy.labs import ipynb
+from academy.labs.editions import ipynb
 
 SCHEMA = Path(__file__).with_name("metadata.schema.json")
 
@@ -56,17 +56,18 @@ def _faults(part: str, value: Any, where: str) -> Iterator[str]:
 
 
 def _in_words(part: str, error: ValidationError) -> str:
+    instance: Any = error.instance
     key = ".".join(["metadata.academy", *map(str, error.absolute_path)])
     if error.validator == "additionalProperties":
         known = _schema()["$defs"][part]["properties"]
-        unknown = next(name for name in error.instance if name not in known)
+        unknown = next(name for name in instance if name not in known)
         return f"{key} has no key {unknown!r}. Its keys: {choices(known)}."
     if error.validator == "not":
         return f"{key} has both task and check. A task is solved in one cell, and checked in the next."
     if error.validator == "pattern":
         form = "NN-verb-noun" if part == "notebook" else "lower-case words with '-' between them"
-        return f"{key} is {error.instance!r}; it takes {form}."
-    return f"{key} is {error.instance!r}; it takes a value of type {error.validator_value}."
+        return f"{key} is {instance!r}; it takes {form}."
+    return f"{key} is {instance!r}; it takes a value of type {error.validator_value}."
 
 
 @cache

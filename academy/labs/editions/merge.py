@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-from academy.labs.additions import additions, names_set
-from academy.labs.edition import own, tags
-from academy.labs.matching import Match, match, same_text
+from academy.labs.editions.additions import additions, names_set
+from academy.labs.editions.edition import own, tags
+from academy.labs.editions.matching import Match, match, same_text
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from academy.errors import Conflict, InvalidField, UserError
 from academy.labs.collection import Lab
-from academy.labs.edition import write_edition
-from academy.labs.fitness import faults
-from academy.labs.leaks import find_leaks
-from academy.labs.pack import Pack, make_pack, read_pack
+from academy.labs.editions.edition import write_edition
+from academy.labs.editions.fitness import faults
+from academy.labs.editions.leaks import find_leaks
+from academy.labs.editions.pack import Pack, make_pack, read_pack
 
 __all__ = ["LeakFound", "Pack", "Released", "make_pack", "read_pack", "release"]
 

@@ -17,12 +17,12 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from academy.errors import AcademyError, ServiceUnavailable
-from academy.labs import ipynb
 from academy.labs.checks import CheckResult
 from academy.labs.collection import Lab
-from academy.labs.feedback import CHECKS_MIME
+from academy.labs.editions import ipynb
 from academy.labs.language import texts
-from academy.labs.live_kernels import LiveKernel
+from academy.labs.learning.feedback import CHECKS_MIME
+from academy.labs.learning.live_kernels import LiveKernel
 from academy.paths import Home
 
 # A kernel that is busy for longer is not waited for.
@@ -175,7 +175,7 @@ def _asking_cell(lab_id: str, tasks: Sequence[str]) -> NotebookNode:
 def _expression(lab_id: str, tasks: Sequence[str]) -> str:
     # Spelled out: the notebook may use any name for something of its own.
     arguments = ", ".join(map(repr, (lab_id, *tasks)))
-    return f"__import__('academy.labs.notebook', fromlist=['answer']).answer({arguments})"
+    return f"__import__('academy.labs.learning.notebook', fromlist=['answer']).answer({arguments})"
 
 
 def _reply(client: BlockingKernelClient, asked: str, deadline: float) -> Mapping[str, Any]:

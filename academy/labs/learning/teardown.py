@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from academy.errors import AcademyError, InvalidField, NotFound
 from academy.labs.language import texts
-from academy.labs.loopback import Loopback
+from academy.labs.learning.loopback import Loopback
 from academy.labs.manifest import Resource
 from academy.labs.parameters import parameters_of
 from academy.service.process import ServiceInfo
