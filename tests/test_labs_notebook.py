@@ -328,6 +328,20 @@ def test_the_suite_finds_the_lab_beside_the_notebooks_folder(
     assert current_lab(Home(nowhere / "home"), {}).folder == collection.root / "labs" / LAB
 
 
+def test_a_task_tells_the_lab_where_a_tool_names_no_notebook_unless_two_labs_have_it(
+    nowhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = Collection(nowhere / "one")
+    (task, *_) = new_lab(one, LAB).manifest.tasks
+    monkeypatch.chdir(one.root / "notebooks")
+    assert current_lab(Home(nowhere / "home"), {}, task=task.id).folder == one.root / "labs" / LAB
+    with pytest.raises(NotFound):
+        current_lab(Home(nowhere / "home"), {}, task="no-such-task")
+    new_lab(one, "91-count-more")
+    with pytest.raises(NotFound):
+        current_lab(Home(nowhere / "home"), {}, task=task.id)
+
+
 # The engine.
 
 

@@ -15,11 +15,13 @@ from academy.labs.manifest import LAB_ID
 from academy.paths import Home
 
 
-def current_lab(home: Home, namespace: Mapping[str, Any], *, call: str = "check") -> Lab:
+def current_lab(home: Home, namespace: Mapping[str, Any], *, call: str = "check", task: str = "") -> Lab:
     """Return the lab that the notebook of this process is.
 
     ``ACADEMY_LAB`` says so outright; else the notebook's own file does, which Jupyter names in
-    ``JPY_SESSION_NAME`` and VS Code in the namespace; else an edition in the working folder.
+    ``JPY_SESSION_NAME`` and VS Code in the namespace; else an edition in the working folder. Tools that
+    run a notebook of a collection, such as papermill, tell nothing: there the ``task`` does, where only
+    one lab has a task of that name.
 
     Raises
     ------
@@ -36,6 +38,9 @@ def current_lab(home: Home, namespace: Mapping[str, Any], *, call: str = "check"
     try:
         return edition_in(Path.cwd())
     except NotFound:
+        only = _only_lab_with(task)
+        if only is not None:
+            return only
         known = choices(lab.id for lab in Collection.locate().labs())
         example = f'{call}("NN-verb-noun/…")'
         raise NotFound(texts()("notebook.no-lab", call=example, labs=known)) from None
@@ -78,6 +83,15 @@ def _of_file(home: Home, notebook: Path) -> Lab | None:
         except NotFound:
             continue
     return None
+
+
+def _only_lab_with(task: str) -> Lab | None:
+    """Return the one lab that has the task, where the working folder is a collection's ``notebooks/``."""
+    here = Path.cwd()
+    if not task or here.name != "notebooks":
+        return None
+    found = [lab for lab in Collection(here.parent).labs() if task in {one.id for one in lab.manifest.tasks}]
+    return found[0] if len(found) == 1 else None
 
 
 def _names_of(notebook: Path) -> Iterator[str]:

@@ -191,7 +191,10 @@ class Guide:
 
     def _task(self, name: str, call: str) -> tuple[Lab, Task]:
         lab_id, slash, task = name.rpartition("/")
-        lab = named_lab(self.home, lab_id) if slash else current_lab(self.home, self.shell.user_ns, call=call)
+        if slash:
+            lab = named_lab(self.home, lab_id)
+        else:
+            lab = current_lab(self.home, self.shell.user_ns, call=call, task=task)
         if not task:
             known = choices(one.id for one in lab.manifest.tasks)
             raise NotFound(texts()("notebook.no-task", call=f'{call}("…")', tasks=known))
