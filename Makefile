@@ -51,6 +51,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/academy lab lint
 
 # Writes the lock files anew from pyproject.toml; torch is left out on purpose (see README).
 lock: setup

@@ -254,6 +254,16 @@ def _kernel(_home: Home) -> Iterator[Finding]:
         yield Finding("kernel", Verdict.OK, f"{written['display_name']!r} is installed.")
 
 
+def _grading(_home: Home) -> Iterator[Finding]:
+    from academy.labs.confinement import missing, unavailable
+
+    why_not = unavailable()
+    if why_not:
+        yield Finding("grading", Verdict.WARN, "submissions cannot be confined here.", why_not)
+    else:
+        yield Finding("grading", Verdict.OK, " ".join(["submissions are confined.", *missing()]))
+
+
 CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     _python,
     _uv,
@@ -266,4 +276,5 @@ CHECKS: tuple[Callable[[Home], Iterator[Finding]], ...] = (
     _shared_database,
     _environments,
     _kernel,
+    _grading,
 )
