@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-
 import click
+
+from academy.cli.lazy import LazyGroup
 
 # Where each command is, and what the group's help says of it.
 _LEARNER = {
@@ -26,24 +26,10 @@ _AUTHOR = {
     "new": ("academy.cli.lab_author:new", "Begin a lab."),
     "lint": ("academy.cli.lab_author:lint", "Look for what a good lab does not have."),
 }
-_ALL = {**_LEARNER, **_INSTRUCTOR, **_AUTHOR}
 
 
-class _Lab(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_ALL)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _ALL:
-            return None
-        module, _, attribute = _ALL[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in (("Learner", _LEARNER), ("Instructor", _INSTRUCTOR), ("Author", _AUTHOR)):
-            with formatter.section(title):
-                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+class _Lab(LazyGroup):
+    sections = {"Learner": _LEARNER, "Instructor": _INSTRUCTOR, "Author": _AUTHOR}
 
 
 @click.group(cls=_Lab)

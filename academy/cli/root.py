@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import click
 
 from academy import __version__
+from academy.cli.lazy import LazyGroup
 
 # Where each command is, and what the root's help says of it.
 _SERVICE = {
@@ -37,7 +35,6 @@ _LABS = {
     "test": ("academy.cli.suite:test", "Run labs and compare them, as before a class."),
     "class": ("academy.cli.classroom:class_", "What a room needs, and how to set one up."),
 }
-_ALL = {**_SERVICE, **_LABS, **_AZURE}
 
 _EPILOG = """\b
 Exit status:
@@ -52,26 +49,8 @@ Exit status:
 """
 
 
-class _Root(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_ALL)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _ALL:
-            return None
-        module, _, attribute = _ALL[cmd_name][0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[Any, Any, list[str]]:
-        if args[0] not in _ALL:
-            ctx.fail(f"No such command {args[0]!r}. Choose from {', '.join(_ALL)}.")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for title, commands in (("Service", _SERVICE), ("Labs", _LABS), ("As in az ml", _AZURE)):
-            with formatter.section(title):
-                formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+class _Root(LazyGroup):
+    sections = {"Service": _SERVICE, "Labs": _LABS, "As in az ml": _AZURE}
 
 
 @click.group(cls=_Root, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
