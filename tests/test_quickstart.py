@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,6 +43,9 @@ def test_quickstart_command_goes_from_a_table_to_a_prediction_offline(home: Home
     assert "model        breast-cancer:1" in printed
     assert "prediction   ['malignant', 'benign']" in printed
     assert "endpoint deployed" in printed
+    # A step of several cells takes what all of them took: a job is not trained in a tenth of a second.
+    (trained_s,) = re.findall(r"([\d.]+) s  job trained", printed)
+    assert float(trained_s) > 1
     assert "make lab" in printed
     assert "100%" in done.stderr  # papermill's progress bar
     # The endpoint still answers, as the command says it does.

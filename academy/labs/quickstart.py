@@ -94,11 +94,11 @@ def run(home: Home) -> Outcome:
 
 def outcome_of(notebook: NotebookNode) -> Outcome:
     """Read the outcome from an executed notebook."""
-    seconds = {}
+    seconds: dict[str, float] = {}
     for cell in notebook.cells:
         step = cell.metadata.get("academy", {}).get("step")
         if step:
-            seconds[step] = float(cell.metadata.papermill.duration)
+            seconds[step] = seconds.get(step, 0.0) + float(cell.metadata.papermill.duration)
     summary = next(cell for cell in notebook.cells if "summary" in cell.metadata.get("tags", ()))
     return Outcome(ast.literal_eval(summary.outputs[0].data["text/plain"]), seconds)
 
