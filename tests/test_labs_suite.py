@@ -17,7 +17,7 @@ import nbformat
 import psutil
 import pytest
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook, new_output
+from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 
 from academy.errors import InvalidField
 from academy.labs.editions.metadata_schema import metadata_faults
@@ -219,9 +219,11 @@ def test_update_leaves_a_notebook_alone_whose_run_failed(tmp_path: Path, nursery
 
 def test_parameters_are_injected_for_papermill(tmp_path: Path, nursery: Nursery) -> None:
     lab = write_lab(tmp_path, "43-has-parameters", [*task_cells(), cell("print(limit)", printed("31\n"))])
-    report = run_edition(lab, Edition.SOLVED, Options(parameters={"limit": 31}, folder=tmp_path), nursery)
-    assert report.faults == ()
-    assert "limit = 31" in Path(report.executed).read_text()
+    options = Options(parameters={"limit": 31}, folder=tmp_path)
+    for edition in Edition:
+        report = run_edition(lab, edition, options, nursery)
+        assert report.faults == ()
+        assert "limit = 31" in Path(report.executed).read_text()
 
 
 # The command
@@ -238,7 +240,10 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two labs: one is in order, the other's output is not what is stored."""
     root = tmp_path_factory.mktemp("collection")
     write_lab(root, "50-is-well", [*task_cells(), cell(COUNT)])
-    write_lab(root, "51-differs-here", [*task_cells(), cell("print('<b>new</b>')", printed("old\n"))])
+    lab = write_lab(root, "51-differs-here", [*task_cells(), cell("print('<b>new</b>')", printed("old\n"))])
+    notebook = nbformat.read(lab.notebook, as_version=4)
+    notebook.cells.insert(0, new_markdown_cell("# Prose has a number too", id="prose"))
+    nbformat.write(notebook, lab.notebook)
     return root
 
 
@@ -260,7 +265,9 @@ def test_command_says_a_line_per_lab_and_fails_when_one_does(
     assert found.returncode == 1, found.stderr
     assert re.search(r"^passed  50-is-well +\d+\.\d s$", found.stdout, re.MULTILINE)
     assert re.search(r"^FAILED  51-differs-here +\d+\.\d s$", found.stdout, re.MULTILINE)
-    assert "          -old\n          +<b>new</b>\n" in found.stdout
+    shown = "        output of cell cell-5 (number 6), stored (-) and new (+):\n"
+    assert f"{shown}          -old\n          +<b>new</b>\n" in found.stdout
+    assert "cell cell-5 (number 6) \"print('<b>new</b>')\": the output differs" in found.stdout
     assert "1 of 2 labs failed in " in found.stdout
     assert found.stderr == ""  # no bar where nobody watches
     assert f"Report: {folder / 'report.html'}" in found.stdout
@@ -279,7 +286,7 @@ def test_junit_file_has_a_case_for_each_cell_and_check(
     suites = {suite.get("name"): suite for suite in root.iter("testsuite")}
     names = [case.get("name") for case in suites["51-differs-here"].iter("testcase")]
     assert names[-1] == "check count-long fails"
-    assert "cell 5: print('<b>new</b>')" in names
+    assert "cell cell-5 (number 6): print('<b>new</b>')" in names
     (failure,) = suites["51-differs-here"].iter("failure")
     assert failure.get("type") == "differs"
     assert "-old\n+<b>new</b>" in (failure.text or "")
@@ -291,6 +298,7 @@ def test_page_shows_differences_and_needs_nothing_else(
 ) -> None:
     page = (told[1] / "report.html").read_text()
     assert '<span class="removed">-old</span>' in page
+    assert "<td>cell cell-5 (number 6)</td>" in page
     assert '<span class="added">+&lt;b&gt;new&lt;/b&gt;</span>' in page
     assert not re.search(r"(src|href)=.https?:|@import|url\(", page)
     for link in re.findall(r'href="([^#"]+)"', page):
@@ -312,7 +320,6 @@ def test_executed_notebooks_are_kept(told: tuple[subprocess.CompletedProcess[str
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["99-is-nothing"], "There is no lab '99-is-nothing'"),
         (["50", "-p", "limits=3"], "Did you mean 'limit'?"),
         (["50", "-p", "limit=high"], "The parameter limit is 'high', a value of type str; it takes int"),
         (["-p", "limit=3"], "Parameters (-p) are those of one lab"),
@@ -327,6 +334,12 @@ def test_command_that_cannot_be_carried_out_ends_with_2(
     assert found.returncode == 2, found.stdout
     assert said in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_a_lab_that_is_not_there_ends_with_3(collection: Path, tmp_path: Path) -> None:
+    found = academy_test("99-is-nothing", "--collection", collection, home=tmp_path)
+    assert found.returncode == 3, found.stdout
+    assert "There is no lab '99-is-nothing'" in found.stderr
 
 
 def test_interrupt_ends_all_that_was_started(tmp_path: Path) -> None:
@@ -372,7 +385,7 @@ def test_pytest_runs_labs_once_also_under_xdist(collection: Path, tmp_path: Path
     )
     assert found.returncode == 1, found.stdout + found.stderr
     assert "1 failed, 15 passed" in found.stdout
-    assert "notebooks/50-is-well.ipynb::cell 5: import os" in found.stdout
+    assert "notebooks/51-differs-here.ipynb::cell cell-5 (number 6): print(" in found.stdout
     assert "labs/50-is-well/lab.yml::count-long fails unsolved" in found.stdout
     assert "differs: the output differs from the stored one\n-old\n+<b>new</b>\n" in found.stdout
     assert counted.read_text() == "x"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def lab_that_hangs_and_heeds_no_interrupt(root: Path, lab: str) -> None:
 
 
 def lab_longer_than_its_limit(root: Path, lab: str) -> None:
-    cells = [cell("import time; time.sleep(1.5)") for _ in range(4)]
+    cells = [cell("reached = True"), cell("import time; time.sleep(600)"), cell("print('after')")]
     write_lab(root, lab, [*task_cells(), *cells], limits="{cell_s: 30, lab_s: 3}")
 
 
@@ -85,6 +86,10 @@ def lab_without_check_cell(root: Path, lab: str) -> None:
 
 def lab_without_check_function(root: Path, lab: str) -> None:
     write_lab(root, lab, task_cells(), checks="")
+
+
+def lab_whose_checks_cannot_be_imported(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells(), checks="import nothing_there\n")
 
 
 def lab_whose_solution_fails_its_check(root: Path, lab: str) -> None:
@@ -132,6 +137,7 @@ PLANTED: dict[str, Callable[[Path, str], None]] = {
     "24-raises-error": lab_that_raises,
     "25-hangs-early": lab_that_hangs_before_its_task,
     "26-hangs-stubbornly": lab_that_hangs_and_heeds_no_interrupt,
+    "27-breaks-checks": lab_whose_checks_cannot_be_imported,
 }
 
 # Faults that show, or must not show a second time, on the learner's edition; the others are run solved only.
@@ -145,6 +151,7 @@ ON_LEARNERS_EDITION = (
     "24-raises-error",
     "25-hangs-early",
     "26-hangs-stubbornly",
+    "27-breaks-checks",
 )
 
 
@@ -191,7 +198,7 @@ def test_output_changed_by_hand_is_shown_as_a_marked_diff(reports: dict[str, Lab
     lab = reports["11-changed-output"]
     assert [cell.status for cell in lab.cells] == [Status.PASSED] * 4 + [Status.DIFFERS]
     assert lab.cells[-1].difference == "-8\n+7\n months"
-    assert lab.problems == ('cell 5 "print(long)": the output differs from the stored one',)
+    assert lab.problems == ('cell cell-5 (number 5) "print(long)": the output differs from the stored one',)
 
 
 def test_notebook_that_hangs_is_cut_and_what_was_reached_is_kept(
@@ -267,6 +274,15 @@ def test_task_without_a_check_function_is_reported(reports: dict[str, LabReport]
     assert f"There is no check of the task '{TASK}'" in problems
 
 
+def test_messages_name_the_files_of_the_collection(reports: dict[str, LabReport]) -> None:
+    lab = reports["27-breaks-checks"]
+    of_check, of_learner = lab.problems
+    assert str(lab.cells[-1].stderr).startswith("UsageError: /")
+    for said in (of_check, of_learner, lab.cells[-1].stderr, lab.checks[0].message):
+        file = Path(re.findall(r"UsageError: (\S+) cannot be imported", said)[0])
+        assert file.read_text() == "import nothing_there\n"
+
+
 def test_solution_that_fails_its_check_is_reported(reports: dict[str, LabReport]) -> None:
     lab = reports["19-solved-fails"]
     assert [check.verdict for check in lab.checks] == [Verdict.FAILED]
@@ -306,7 +322,7 @@ def test_first_cell_that_fails_ends_the_run(reports: dict[str, LabReport]) -> No
     assert [cell.status for cell in lab.cells[2:]] == [Status.FAILED] + [Status.NOT_REACHED] * 2
     assert "return a / b" in lab.cells[2].traceback
     # What was not reached is no fault of its own, and the learner's edition went on behind the error.
-    assert lab.problems == ('cell 3 "def share(a, b):": ZeroDivisionError: division by zero',)
+    assert lab.problems == ('cell cell-3 (number 3) "def share(a, b):": ZeroDivisionError: division by zero',)
 
 
 @pytest.fixture

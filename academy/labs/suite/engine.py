@@ -41,7 +41,7 @@ class Course:
     go_on
         A cell that fails, or that takes too long, does not end the run: the learner's edition.
     last
-        The index of the last cell to run.
+        The id of the last cell to run; papermill may put cells of its own before it.
     on_start
         Is told of the kernel when it answers.
     why_ended
@@ -53,7 +53,7 @@ class Course:
     cell_s: float
     lab_s: float
     go_on: bool = False
-    last: int | None = None
+    last: str | None = None
     why_ended: Callable[[], str] = str
     on_start: Callable[[Child], None] = lambda _child: None
     notebook: NotebookNode | None = None
@@ -94,8 +94,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def papermill_execute_cells(self) -> None:
         course = self._course
         course.deadline = time.monotonic() + course.lab_s
-        cells = self.nb.cells if course.last is None else self.nb.cells[: course.last + 1]
-        for index, cell in enumerate(cells):
+        for index, cell in enumerate(self.nb.cells):
             if cell.cell_type != "code":
                 continue
             if course.over():
@@ -106,6 +105,8 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
                 self._execute_one(cell, index)
             finally:
                 self.nb_man.cell_complete(self.nb.cells[index], cell_index=index)
+            if cell.id == course.last:
+                break
 
     def _execute_one(self, cell: NotebookNode, index: int) -> None:
         course = self._course

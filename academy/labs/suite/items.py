@@ -52,9 +52,11 @@ class NotebookFile(LabFile):
             cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
         except (ValueError, KeyError) as error:
             raise self.CollectError(f"{self.path} is not a notebook: {error}") from None
-        code = [source_of(cell) for cell in cells if cell["cell_type"] == "code"]
-        for number, source in enumerate(code, start=1):
-            yield CellItem.from_parent(self, name=f"cell {number}: {_short(source)}", number=number)
+        for number, cell in enumerate(cells, start=1):
+            if cell["cell_type"] == "code":
+                # As ipynb.place says it, which imports nbformat.
+                name = f"cell {cell.get('id', '?')} (number {number}): {_short(source_of(cell))}"
+                yield CellItem.from_parent(self, name=name, number=number)
 
 
 class ManifestFile(LabFile):

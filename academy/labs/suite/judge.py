@@ -10,6 +10,8 @@ from typing import Any
 from nbformat import NotebookNode
 
 from academy.errors import AcademyError
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import own
 from academy.labs.learning.feedback import CHECK_MIME
 from academy.labs.manifest import Manifest, Task
 from academy.labs.suite.compare import Comparison, marks, written
@@ -58,8 +60,11 @@ class Ran:
 
 def cell_reports(ran: Ran, comparison: Comparison) -> tuple[CellReport, ...]:
     """Return a report of each code cell, in order, the outputs compared with the stored ones."""
-    code = [cell for cell in ran.source.cells if cell.cell_type == "code"]
-    return tuple(_cell(ran, cell, number, comparison) for number, cell in enumerate(code, start=1))
+    return tuple(
+        _cell(ran, cell, index, comparison)
+        for index, cell in enumerate(ran.source.cells)
+        if cell.cell_type == "code"
+    )
 
 
 def check_reports(ran: Ran, manifest: Manifest, edition: Edition) -> tuple[CheckReport, ...]:
@@ -67,23 +72,27 @@ def check_reports(ran: Ran, manifest: Manifest, edition: Edition) -> tuple[Check
     results = ran.results()
     judge = _on_solved if edition is Edition.SOLVED else _on_learners
     known = {task.id for task in manifest.tasks}
-    named = {cell_id: _own(cell).get("check") for cell_id, cell in _cells(ran).items()}
+    named = {
+        ipynb.place(cell, index): own(cell).get("check")
+        for index, cell in enumerate(ran.source.cells)
+        if cell.cell_type == "code"
+    }
     unknown = [
         CheckReport(
             task,
             task,
             Verdict.MISSING,
-            fault=f"the cell {cell_id} checks the task {task!r}, which lab.yml does not have",
+            fault=f"{place} checks the task {task!r}, which lab.yml does not have",
         )
-        for cell_id, task in named.items()
+        for place, task in named.items()
         if task and task not in known and edition is Edition.SOLVED
     ]
     return (*(judge(ran, task, results.get(task.id)) for task in manifest.tasks), *unknown)
 
 
-def last_check(notebook: NotebookNode) -> int | None:
-    """Return the index of the last cell that checks a task."""
-    found = [index for index, cell in enumerate(notebook.cells) if _own(cell).get("check")]
+def last_check(notebook: NotebookNode) -> str | None:
+    """Return the id of the last cell that checks a task."""
+    found = [str(cell.id) for cell in notebook.cells if cell.cell_type == "code" and own(cell).get("check")]
     return found[-1] if found else None
 
 
@@ -97,7 +106,7 @@ def plain(text: str) -> str:
     return _ANSI.sub("", text)
 
 
-def _cell(ran: Ran, cell: NotebookNode, number: int, comparison: Comparison) -> CellReport:
+def _cell(ran: Ran, cell: NotebookNode, index: int, comparison: Comparison) -> CellReport:
     status, reason = ran.ended.get(cell.id, (Status.NOT_REACHED, "a cell before it ended the run"))
     outputs, difference, traceback = ran.outputs(cell.id), "", ""
     if marks(cell).skip and status is not Status.NOT_REACHED:
@@ -114,8 +123,9 @@ def _cell(ran: Ran, cell: NotebookNode, number: int, comparison: Comparison) -> 
         if _hidden_tests_failed(ran, cell):
             reason = f"the hidden tests fail on the solved edition: {reason}"
     return CellReport(
-        number,
+        index + 1,
         cell.id,
+        ipynb.place(cell, index),
         first_line(cell.source),
         status,
         ran.seconds(cell.id),
@@ -128,7 +138,7 @@ def _cell(ran: Ran, cell: NotebookNode, number: int, comparison: Comparison) -> 
 
 
 def _hidden_tests_failed(ran: Ran, cell: NotebookNode) -> bool:
-    checked = ran.results().get(_own(cell).get("check", ""))
+    checked = ran.results().get(own(cell).get("check", ""))
     return bool(checked and checked["passed"] and _HIDDEN_TESTS.search(cell.source))
 
 
@@ -217,15 +227,8 @@ def _why(result: Mapping[str, Any]) -> str:
 
 
 def _check_cell(ran: Ran, task: Task) -> str | None:
-    return next(
-        (cell_id for cell_id, cell in _cells(ran).items() if _own(cell).get("check") == task.id), None
-    )
+    return next((cell_id for cell_id, cell in _cells(ran).items() if own(cell).get("check") == task.id), None)
 
 
 def _cells(ran: Ran) -> dict[str, NotebookNode]:
     return {cell.id: cell for cell in ran.source.cells if cell.cell_type == "code"}
-
-
-def _own(cell: NotebookNode) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = cell.metadata.get("academy", {})
-    return found

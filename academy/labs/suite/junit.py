@@ -39,7 +39,7 @@ def _suite(root: ElementTree.Element, lab: LabReport) -> None:
 
 def _run(suite: ElementTree.Element, lab: LabReport, name: str, edition: EditionReport) -> None:
     for cell in edition.cells:
-        title = _text(f"cell {cell.number}: {cell.line}")
+        title = _text(f"{cell.place}: {cell.line}")
         case = ElementTree.SubElement(
             suite, "testcase", classname=f"{lab.lab}.{name}", name=title, time=f"{cell.seconds:.3f}"
         )

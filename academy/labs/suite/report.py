@@ -38,13 +38,15 @@ class Verdict(StrEnum):
 class CellReport:
     """One code cell of the solved run.
 
-    ``number`` counts code cells from 1; ``line`` is the source's first line. ``difference`` is a unified
+    ``number`` counts all cells from 1, and ``place`` is what messages call the cell: its id and number.
+    ``line`` is the source's first line. ``difference`` is a unified
     diff of the stored output (``-``) and the new one (``+``). ``reason`` says in words why the cell is
     not ``PASSED``. ``compared`` tells whether outputs were looked at.
     """
 
     number: int
     id: str
+    place: str
     line: str
     status: Status
     seconds: float = 0.0
@@ -87,7 +89,7 @@ class EditionReport:
     @property
     def faults(self) -> tuple[str, ...]:
         """All that is not as it should be, in words."""
-        cells = (f'cell {cell.number} "{cell.line}": {cell.reason}' for cell in self.first_faults)
+        cells = (f'{cell.place} "{cell.line}": {cell.reason}' for cell in self.first_faults)
         return (*self.problems, *cells, *(check.fault for check in self.checks if check.fault))
 
     @property

@@ -22,6 +22,7 @@ from academy.labs.suite.compare import Comparison, marks
 from academy.labs.suite.engine import NAME, Course, own_event_loop, register
 from academy.labs.suite.judge import Ran, cell_reports, check_reports, last_check
 from academy.labs.suite.options import Edition, Options
+from academy.labs.suite.places import Places
 from academy.labs.suite.report import EditionReport, LabReport, Verdict
 from academy.labs.suite.surroundings import stage, surroundings
 from academy.labs.suite.update import write_outputs
@@ -44,12 +45,13 @@ def title_of(lab: Lab) -> str:
 def run_edition(lab: Lab, edition: Edition, options: Options, nursery: Nursery) -> EditionReport:
     """Run one edition, and judge it; whatever is wrong with the lab is in the report."""
     began = time.monotonic()
-    try:
-        with tempfile.TemporaryDirectory(prefix="academy-suite-", ignore_cleanup_errors=True) as folder:
-            place = _Place(edition, options, nursery, Path(folder).resolve())
+    with tempfile.TemporaryDirectory(prefix="academy-suite-", ignore_cleanup_errors=True) as folder:
+        place = _Place(edition, options, nursery, Path(folder).resolve())
+        try:
             report = _solved(lab, place) if edition is Edition.SOLVED else _learners(lab, place)
-    except AcademyError as error:
-        report = EditionReport(lab.id, problems=(error.message,))
+        except AcademyError as error:
+            report = EditionReport(lab.id, problems=(error.message,))
+    report = Places(place.root, lab).told(report)
     kept = options.executed(lab.id, edition)
     return replace(
         report,
@@ -82,7 +84,7 @@ def _solved(lab: Lab, place: _Place) -> EditionReport:
 
 def _learners(lab: Lab, place: _Place) -> EditionReport:
     manifest = lab.manifest
-    own = write_edition(lab, place.root / "work" / lab.id)
+    own = write_edition(lab, Places(place.root, lab).edition)
     source = ipynb.read(own.notebook)
     # Without a check there is nothing to learn from a run: unfinished work may fail anywhere.
     ran = Ran(source, None, {}) if last_check(source) is None else _execute(own, source, place)
