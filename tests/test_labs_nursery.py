@@ -200,6 +200,36 @@ def test_everything_ends_with_whoever_is_killed_above_it(victim: str, tmp_path: 
     await_that(lambda: not runs(nursery), "the nursery ends")
 
 
+def test_folders_of_killed_owners_are_removed_and_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = (
+        "import sys, tempfile; from academy.labs.nursery import Nursery\n"
+        "with Nursery(warm=False) as nursery: print(tempfile.gettempdir(), flush=True); sys.stdin.read()"
+    )
+    foreign, pointing = tmp_path / "academy-nursery-foreign", tmp_path / "academy-nursery-pointing"
+    foreign.mkdir()  # without a lock: nobody knows whose it is
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "owner.lock").touch()
+    pointing.symlink_to(tmp_path / "elsewhere")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == f"{tmp_path}\n"
+        (left,) = set(tmp_path.glob("academy-nursery-*")) - {foreign, pointing}
+        with Nursery(warm=False):
+            assert left.exists(), "its owner lives"
+            owner.kill()
+            owner.wait()
+            with Nursery(warm=False):
+                assert not left.exists()
+                assert len(list(tmp_path.glob("academy-nursery-*"))) == 4
+    assert set(tmp_path.glob("academy-nursery-*")) == {foreign, pointing}
+    assert (pointing / "owner.lock").exists()
+
+
 def test_children_of_many_threads_at_once(nursery: Nursery) -> None:
     children = [run(nursery, "describe", number) for number in range(6)]
     assert [child.result(TIMEOUT_S)["argument"] for child in children] == list(range(6))

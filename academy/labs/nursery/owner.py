@@ -7,12 +7,10 @@ import functools
 import itertools
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -25,6 +23,7 @@ from academy.labs.confinement import Confinement, unavailable
 from academy.labs.confinement.machine import has_namespaces
 from academy.labs.nursery.birth import Birth, send
 from academy.labs.nursery.child import Child, NurseryError
+from academy.labs.nursery.folder import Folder
 from academy.labs.nursery.stack import IMPORT_VARIABLES, STACK
 from academy.paths import Home, write_json
 from academy.service.process import START_TIMEOUT_S, STOP_TIMEOUT_S, ServiceInfo, up
@@ -66,15 +65,15 @@ class Nursery:
         self._services: dict[Path, Child] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
-        self._folder: Path | None = None
+        self._folder: Folder | None = None
 
     def __enter__(self) -> Nursery:
         """Start the nursery's process; children that are asked for before it is ready wait."""
-        self._folder = Path(tempfile.mkdtemp(prefix="academy-nursery-"))
+        self._folder = Folder.make()
         ours, theirs = socket.socketpair()
         kind = "warm" if self.warm else "cold"
         command = [sys.executable, "-m", "academy.labs.nursery.parent"]
-        with theirs, (self._folder / "nursery.log").open("ab") as log:
+        with theirs, (self._folder.path / "nursery.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno()), kind, *self._modules],
                 pass_fds=[theirs.fileno()],
@@ -170,8 +169,8 @@ class Nursery:
             prepare(birth.confine)
             birth = replace(birth, confine=birth.confine.with_software(), namespaces=has_namespaces())
         number = next(self._numbers)
-        chosen_log = log or self._folder / f"{number}.log"
-        returned = self._folder / f"{number}.json"
+        chosen_log = log or self._folder.path / f"{number}.log"
+        returned = self._folder.path / f"{number}.json"
         hearing, saying = os.pipe()
         child = Child(hearing, returned, chosen_log, birth.target or birth.command[0])
         with os.fdopen(saying, "wb"), chosen_log.open("ab") as output, returned.open("wb") as result:
@@ -211,7 +210,7 @@ class Nursery:
         self._children.clear()
         self._services.clear()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             self._folder = None
 
     def _started(self) -> subprocess.Popen[bytes]:
@@ -240,7 +239,7 @@ class Nursery:
     def _last_words(self) -> str:
         assert self._folder is not None
         with contextlib.suppress(OSError):
-            return "Its log ends:\n" + (self._folder / "nursery.log").read_text()[-2000:]
+            return "Its log ends:\n" + (self._folder.path / "nursery.log").read_text()[-2000:]
         return ""
 
 

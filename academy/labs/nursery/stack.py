@@ -39,6 +39,7 @@ STACK = (
     "azure.ai.ml.entities",
     "azure.ai.ml.sweep",
     "academy.client",
+    "academy.experiments.mlflow_server",
     "academy.service.server",
     "uvicorn.lifespan.on",
     "uvicorn.loops.uvloop",
