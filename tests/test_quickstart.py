@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
 from academy.client import connect
 from academy.labs.quickstart import NAME, NOTEBOOKS
@@ -84,6 +85,29 @@ def test_failing_cell_is_reported_with_its_error_and_where_the_logs_are(home: Ho
     assert done.returncode == 5
     assert "holds 5 bytes, not 32" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_error_that_ipython_writes_to_stderr_only_is_told(home: Home, tmp_path: Path) -> None:
+    failing = "import sys; print('about to check', file=sys.stderr)\n%no_such_magic"
+    cells = [new_code_cell("clean_up = True", metadata={"tags": ["parameters"]}), new_code_cell(failing)]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(new_notebook(cells=cells, metadata={"kernelspec": kernel}), tmp_path / f"{NAME}.ipynb")
+    script = (
+        "import sys, pathlib; from academy.labs import quickstart; from academy.paths import Home\n"
+        f"quickstart.NOTEBOOKS = pathlib.Path({str(tmp_path)!r})\n"
+        "try: quickstart.run(Home.locate())\n"
+        "except quickstart.AcademyError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "ACADEMY_HOME": str(home.root)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    said = "UsageError: Line magic function `%no_such_magic` not found."
+    assert f"{NAME} failed: about to check\n{said}\n" in done.stdout, done.stderr
+    assert "CellExecutionError" not in done.stdout
 
 
 def test_notebook_is_stored_with_outputs_and_one_parameters_cell() -> None:

@@ -86,10 +86,21 @@ def run(home: Home) -> Outcome:
         )
     except PapermillExecutionError as error:
         raise AcademyError(
-            f"Cell {error.exec_count} of {NAME} failed: {error.ename}: {error.evalue}\n"
+            f"Cell {error.exec_count} of {NAME} failed: {_why(error, executed)}\n"
             f"The notebook as far as it got: {executed}\nThe service's log: {home.log_file}"
         ) from error
     return outcome_of(notebook)
+
+
+def _why(error: PapermillExecutionError, executed: Path) -> str:
+    """Return what a cell said of its failure; IPython writes some errors to standard error only."""
+    if error.traceback:
+        return f"{error.ename}: {error.evalue}"
+    cells = ipynb.read(executed).cells
+    failed = [cell for cell in cells if cell.metadata.get("papermill", {}).get("exception")]
+    streams = (output for cell in failed for output in cell.outputs if output.output_type == "stream")
+    said = "".join(stream.text for stream in streams if stream.name == "stderr")
+    return said.strip() or str(error.ename)
 
 
 def outcome_of(notebook: NotebookNode) -> Outcome:
