@@ -119,7 +119,15 @@ def test_reset_keeps_the_old_copy_and_submit_says_where_the_file_is(lab: Jupyter
     assert "dataname = " in (kept / notebook.name).read_text()
     assert "dataname = " not in notebook.read_text()
     assert Path(found(call(lab, f"labs/{FIRST}/submit", {}))["file"]).is_file()
-    assert found(call(lab, f"labs/{FIRST}"))["state"] == "submitted"
+    card = found(call(lab, f"labs/{FIRST}"))
+    assert (card["state"], card["done"]) == ("submitted", False)  # handed in, and not passed
+    (after,) = found(call(lab, f"labs/{SECOND}"))["prerequisites"]
+    assert after == {"id": FIRST, "met": False}
+    result = {"passed": True, "points": 9.0, "message": "done"}
+    for name in ("register-table", "count-long-months"):
+        Events(up(lab.home)).append(FIRST, EventKind.CHECKED, name, **result)
+    card = found(call(lab, f"labs/{FIRST}"))
+    assert (card["state"], card["done"]) == ("submitted", True)
 
 
 @pytest.mark.parametrize(

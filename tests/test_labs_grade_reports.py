@@ -12,6 +12,7 @@ import re
 import stat
 import struct
 import zipfile
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 
 from academy.errors import Conflict, InvalidField, NotFound, UserError
 from academy.labs.collection import Collection
+from academy.labs.editions import ipynb
 from academy.labs.grading import csvfile, gradebook, reports
 from academy.labs.grading.feedback import feedback
 from academy.labs.grading.submissions import HandIn, discover, left_out
@@ -577,3 +579,58 @@ def test_one_worksheet_is_not_filled_for_several_labs(tmp_path: Path) -> None:
     file.write_text(MOODLE)
     with pytest.raises(UserError, match="--lab"):
         reports.check_gradebooks(reports.Gradebooks.read(file, None), LABS)
+
+
+# What each has in common with the other places that say it
+
+
+def test_the_points_say_which_of_them_hidden_tests_give(manifest: Manifest, tmp_path: Path) -> None:
+    made = sheets([row(graded("ann"))], {LAB: manifest})
+    words = "4 points, of which 1 from hidden tests"
+    assert as_text(made[0]).splitlines()[1] == words
+    written(tmp_path / "out", manifest, "ann")
+    assert words in Page((tmp_path / "out" / "table.html").read_text()).text
+    assert words in Page(feedback(graded("ann"), manifest, (), texts("en"))).text
+
+
+@pytest.mark.parametrize(("blank", "ran"), [(True, True), (False, False), (False, True)])
+def test_advice_on_hidden_tests_is_for_what_was_written_and_ran(
+    manifest: Manifest, blank: bool, ran: bool
+) -> None:
+    made = graded("ann", (2.0, 0.0, 0.0))
+    first, second = made.tasks
+    assert second.hidden is not None
+    hidden = replace(second.hidden, failed=int(ran))
+    one = replace(made, tasks=(first, replace(second, blank=blank, hidden=hidden)))
+    page = Page(feedback(one, manifest, (), texts("en"))).text
+    assert ("does not hold for all cases" in page) == (ran and not blank)
+    assert "Hidden tests" in page
+
+
+def test_cells_are_counted_as_notes_count_them(manifest: Manifest, tmp_path: Path) -> None:
+    prose = {"cell_type": "markdown", "id": "prose", "metadata": {}, "source": "# One"}
+    executed = write_notebook(tmp_path / "executed.ipynb", prose, HOSTILE)
+    place = ipynb.place(ipynb.read(executed).cells[1], 1)
+    page = feedback(graded("ann", executed=executed), manifest, (), texts("en"))
+    assert f"<h3>{place.capitalize()}: Count the long months</h3>" in page
+
+
+def test_notes_cell_by_cell_are_in_the_feedback_alone(manifest: Manifest) -> None:
+    one = graded("ann", notes=("13 given cells were changed.",))
+    one = replace(one, details=("The given cell data was changed.",))
+    assert "The given cell data was changed." in feedback(one, manifest, (), texts("en"))
+    assert row(one).notes == ("13 given cells were changed.",)
+
+
+def test_a_worksheet_without_moodles_own_tells_how_many_it_cannot_name(
+    manifest: Manifest, tmp_path: Path
+) -> None:
+    assert written(tmp_path / "out", manifest, "ann", "ben@example.org", "carl").unnamed == 2
+    file = tmp_path / "m.csv"
+    file.write_text(MOODLE)
+    made = sheets([row(graded("ann"))], {LAB: manifest})
+    books = reports.Gradebooks.read(file, None)
+    filled = reports.write_reports(
+        tmp_path / "out", made, {LAB: manifest}, similar={}, books=books, say=texts("en")
+    )
+    assert filled.unnamed == 0

@@ -408,11 +408,15 @@ def test_the_notebook_is_kept_as_it_ran(graded: dict[str, Graded], room: Class) 
     text = printed(solved)
     assert "7" in text
     assert "Count the long months: done. 1 of 1 points." in text
+    assert "at http://academy, home /grading/home" in text
+    assert "academy-grade-" not in text
+    assert "127.0.0.1" not in text
 
 
 def test_half_an_answer_gets_its_share(graded: dict[str, Graded]) -> None:
     count = graded["half"].tasks[1]
     assert (count.check.points, count.hidden and count.hidden.points) == (1.0, 0.5)
+    assert not count.blank
     assert count.hidden is not None
     assert "long_months([], 30) == 0" in count.hidden.details[0]
 
@@ -430,6 +434,7 @@ def test_the_unsolved_edition_gets_nothing_and_is_told_why(room: Class, nursery:
     found = grade(submission, room.pack, GradeOptions(), nursery)
     assert (found.points, found.max_points, found.executed) == (0.0, 4.0, None)
     assert [bool(task.check.expected) for task in found.tasks] == [True, True]
+    assert [task.blank for task in found.tasks] == [True, True]
 
 
 def test_nothing_of_a_submission_is_left(graded: dict[str, Graded], room: Class, nursery: Nursery) -> None:

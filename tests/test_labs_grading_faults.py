@@ -11,6 +11,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_output
 
 from academy.labs.collection import Collection
+from academy.labs.editions import ipynb
 from academy.labs.editions.edition import write_edition
 from academy.labs.editions.pack import make_pack
 from academy.labs.grading.grade import MODULES, GradeOptions, grade, grade_all
@@ -306,6 +307,14 @@ def test_what_does_no_harm_costs_nothing(results: dict[str, Future[Graded]], nam
 
 def test_what_was_set_right_is_said(results: dict[str, Future[Graded]]) -> None:
     assert any("The check of the task register-table" in note for note in of(results, "no-checks").notes)
+
+
+def test_a_cell_that_was_cut_is_named_as_everywhere(results: dict[str, Future[Graded]]) -> None:
+    graded = of(results, "hangs")
+    assert graded.executed is not None
+    cells = ipynb.read(graded.executed).cells
+    number = [one.id for one in cells].index("count") + 1
+    assert graded.notes[0].startswith(f"Cell count (number {number}) was cut: time: "), graded.notes
 
 
 def test_output_without_end_is_cut(results: dict[str, Future[Graded]]) -> None:

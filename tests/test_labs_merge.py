@@ -365,3 +365,29 @@ def test_half_a_character_can_be_written_again(tmp_path: Path) -> None:
 def test_missing_notebook_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="no notebook"):
         ipynb.read(tmp_path / "none.ipynb")
+
+
+def test_many_changed_given_cells_are_told_as_one(release: Any, submission: Any) -> None:
+    for name in ("values", "extension", "connect", "count-table"):
+        cell_of(submission, name)["source"] += "\nimport math\nwhile True: pass"
+    merged = put_back(release, submission)
+    assert merged.notes == (
+        "4 given cells were changed and put back: values, extension, connect and 1 more.",
+    )
+    assert len(merged.details) == 4
+    assert merged.details[2].startswith("The given cell connect was changed")
+
+
+def test_of_what_was_added_only_what_is_kept_is_said_to_be(release: Any, submission: Any) -> None:
+    cell_of(submission, "values")["source"] += "\nimport math\nwhile True: pass"
+    merged = put_back(release, submission)
+    assert merged.notebook.cells[place_of(merged.notebook, "values") + 1].source == "import math"
+    assert merged.notes == (
+        "The cell of parameters was changed, and was put back as released. What it newly imports, defines or "
+        "names is kept in a cell of its own; other changes are not.",
+    )
+    assert merged.details == ()
+
+
+def test_a_task_without_a_word_of_the_learner_is_untouched(release: Any, submission: Any) -> None:
+    assert put_back(release, submission).untouched == {"register-table"}

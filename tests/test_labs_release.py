@@ -625,3 +625,16 @@ def test_folder_without_labs_is_said_to_have_none(tmp_path: Path, invoke: Callab
     result = invoke("--to", str(tmp_path / "out"), "--collection", str(tmp_path))
     assert result.exit_code == 3
     assert "There are no labs" in result.output
+
+
+@pytest.mark.parametrize("option", ["--pack", "--to"])
+def test_command_writes_folders_and_no_zip(
+    lab: Lab, option: str, tmp_path: Path, invoke: Callable[..., Result]
+) -> None:
+    to = [] if option == "--to" else ["--to", str(tmp_path / "out")]
+    wanted = str(tmp_path / "pack.zip")
+    result = invoke("90", option, wanted, *to, "--collection", str(tmp_path / "collection"))
+    assert result.exit_code == 2
+    assert "is the name of a zip file, and a folder is written" in " ".join(result.output.split())
+    assert not list(tmp_path.glob("pack*")) + list(tmp_path.glob("out*"))
+    assert "--pack DIR" in invoke("--help").output

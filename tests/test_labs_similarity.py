@@ -8,8 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from academy.labs.collection import Collection
+from academy.labs.editions import ipynb
+from academy.labs.editions.edition import learner_edition
 from academy.labs.grading.own_code import OwnCode, own_code
 from academy.labs.grading.similarity import Similarity, similar, similarity_csv, similarity_page
+from academy.labs.scaffold import new_lab
 from tests.labs_made_up import LAB, write_notebook
 
 HEAD = (
@@ -66,6 +70,8 @@ INDEPENDENT = {
         else:
             continue
     print("the number is", total)
+    if total > len(days):
+        raise ValueError(total)
     return total
 """,
     "numpy": HEAD
@@ -76,6 +82,8 @@ INDEPENDENT = {
         return 0
     above = values > limit
     number = int(above.sum())
+    share = round(100 * above.mean(), 1)
+    print(f"{share} % of them")
     return number
 """,
     "recursive": HEAD
@@ -85,6 +93,8 @@ INDEPENDENT = {
         return 0
     first, *others = remaining
     added = 1 if first > limit else 0
+    if len(others) == 0:
+        return added
     return added + long_months(others, limit)
 """,
     "exceptions": HEAD
@@ -99,6 +109,8 @@ INDEPENDENT = {
         if day > limit:
             number += 1
         place += 1
+    if number == 0:
+        print("none")
     return number
 """,
     "filter": HEAD
@@ -107,6 +119,8 @@ INDEPENDENT = {
         return day > limit
     long_ones = list(filter(is_long, days))
     how_many = len(long_ones)
+    rest = [day for day in days if not is_long(day)]
+    assert how_many + len(rest) == len(days)
     return how_many
 """,
 }
@@ -206,3 +220,49 @@ def test_the_page_shows_both_and_says_that_it_proves_nothing(release: Path) -> N
 
 def test_a_class_without_pairs_is_said_in_words(release: Path) -> None:
     assert "No two are alike" in similarity_page({LAB: similar(codes(release, ann=ORIGINAL))})
+
+
+DATA_HEAD = "from azure.ai.ml.constants import AssetTypes\nfrom azure.ai.ml.entities import Data\n\n"
+# Two who worked alone on the template's two short tasks, each in the way that its hints lead to.
+NATURAL = {
+    "ann": (
+        "my_data = Data(\n"
+        '    path="./data/months.csv",\n'
+        "    type=AssetTypes.URI_FILE,\n"
+        '    description="Months and their days",\n'
+        "    name=data_name,\n"
+        ")\n"
+        "ml_client.data.create_or_update(my_data)\n",
+        "    count = 0\n    for day in days:\n        if day > limit:\n            count += 1\n"
+        "    return count\n",
+    ),
+    "ben": (
+        "asset = Data(\n"
+        '    path="data/months.csv",\n'
+        "    type=AssetTypes.URI_FILE,\n"
+        '    description="A table",\n'
+        "    name=data_name,\n"
+        ")\n"
+        "ml_client.data.create_or_update(asset)\n",
+        "    n = 0\n    for d in days:\n        if d > limit:\n            n += 1\n    return n\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("longer", "expected"), [(False, []), (True, [("ann", "ben")])])
+def test_obvious_solutions_of_short_tasks_accuse_nobody_and_a_longer_copy_does(
+    tmp_path: Path, longer: bool, expected: list[tuple[str, str]]
+) -> None:
+    lab = new_lab(Collection(tmp_path), LAB)
+    given = tmp_path / "given.ipynb"
+    ipynb.write(learner_edition(ipynb.read(lab.notebook), LAB), given)
+    own = []
+    for learner, (data, count) in NATURAL.items():
+        counted = (ORIGINAL if learner == "ann" else DISGUISED) if longer else HEAD + count
+        notebook = ipynb.read(given)
+        for cell in notebook.cells:
+            cell["source"] = {"data": DATA_HEAD + data, "count": counted}.get(cell.id, cell.source)
+        ipynb.write(notebook, tmp_path / f"{learner}.ipynb")
+        own.append(own_code(learner, tmp_path / f"{learner}.ipynb", given))
+    assert all(len(one.tokens) >= 45 for one in own)  # all of it together is long
+    assert pairs(similar(own, own_code("", lab.notebook, given))) == expected

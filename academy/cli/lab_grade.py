@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
+_MOODLE = (
+    "Moodle's grading worksheet (CSV), to be filled. Without it moodle.csv has no Identifier or Email "
+    "address but those that the names of the hand-ins carry."
+)
+
 _EPILOG = """\b
 FOLDER may hold, also side by side:
   LEARNER/LAB/…, LEARNER/LAB.ipynb        as nbgrader collects them
@@ -53,7 +58,7 @@ Exit status: 0 all were graded, 1 some could not be, 2 the command line is not v
     "--collection", type=_FOLDER, help="Where the labs are. Default: ACADEMY_LABS, or Academy's own."
 )
 @click.option("--to", type=click.Path(path_type=Path), help="Where results go. Default: FOLDER-graded.")
-@click.option("--moodle", "moodle_file", type=_FILE, help="Moodle's grading worksheet (CSV), to be filled.")
+@click.option("--moodle", "moodle_file", metavar="WORKSHEET.csv", type=_FILE, help=_MOODLE)
 @click.option("--canvas", "canvas_file", type=_FILE, help="Canvas's exported gradebook (CSV), to be filled.")
 @click.option("--language", metavar="CODE", help="Of the feedback: en, de. Default: this session's.")
 @click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
@@ -226,6 +231,12 @@ def _say_what_is_left(
         click.echo(f"Alike: {named}{more}. See similarity.html; similarity is no proof.", err=hidden)
     if written.unknown:
         click.echo(f"Not in the gradebook: {', '.join(written.unknown)}.", err=True)
+    if written.unnamed:
+        click.echo(
+            f"moodle.csv: no Identifier or Email address for {written.unnamed} of the rows; "
+            "--moodle WORKSHEET.csv fills the worksheet that Moodle exports, which has them.",
+            err=hidden,
+        )
     click.echo(f"Results: {written.folder}", err=hidden)
     failed = [row for sheet in made for row in sheet.rows if row.graded.error]
     if failed:

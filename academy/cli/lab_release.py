@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from academy.cli.verb import ServiceCommand, said_when_slow
-from academy.errors import NotFound, UserError
+from academy.errors import UserError
 
 if TYPE_CHECKING:
     from academy.labs.collection import Lab
@@ -16,12 +16,37 @@ if TYPE_CHECKING:
 _folder = click.Path(file_okay=False, path_type=Path)
 
 
+def _no_zip(_context: click.Context, _option: click.Parameter, folder: Path | None) -> Path | None:
+    if folder and folder.suffix.lower() == ".zip":
+        raise click.BadParameter(
+            f"{folder} is the name of a zip file, and a folder is written. "
+            f"Name a folder, such as {folder.with_suffix('')}."
+        )
+    return folder
+
+
 @click.command("release", cls=ServiceCommand)
 @click.argument("labs", nargs=-1, metavar="LAB...")
-@click.option("--to", required=True, type=_folder, help="Where the editions go, one folder for each lab.")
-@click.option("--pack", type=_folder, help="Also write the instructor's packs there, for grading.")
 @click.option(
-    "--collection", type=_folder, help="Where the labs are. Default: ACADEMY_LABS, or Academy's own."
+    "--to",
+    metavar="DIR",
+    required=True,
+    type=_folder,
+    callback=_no_zip,
+    help="Where the editions go, one folder for each lab.",
+)
+@click.option(
+    "--pack",
+    metavar="DIR",
+    type=_folder,
+    callback=_no_zip,
+    help="Also write the instructor's packs into this folder, one folder for each lab, for grading.",
+)
+@click.option(
+    "--collection",
+    metavar="DIR",
+    type=_folder,
+    help="Where the labs are. Default: ACADEMY_LABS, or Academy's own.",
 )
 @click.option(
     "--format",
@@ -41,7 +66,7 @@ def release(labs: tuple[str, ...], to: Path, pack: Path | None, collection: Path
     place = Collection.locate(collection)
     chosen = place.chosen(labs)
     if not chosen:
-        raise NotFound(f"There are no labs in {place.root}. A collection holds notebooks/ and labs/.")
+        raise place.has_none()
     if layout == "nbgrader":
         if pack:
             raise UserError(

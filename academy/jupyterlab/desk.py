@@ -10,7 +10,7 @@ from typing import Any
 from academy.jupyterlab.steps import steps_of
 from academy.labs.learning.cards import Card, cards
 from academy.labs.learning.learner import Learner
-from academy.labs.learning.progress import TaskProgress
+from academy.labs.learning.progress import Progress, TaskProgress
 from academy.labs.learning.source import solution_of
 from academy.paths import Home
 
@@ -67,7 +67,7 @@ class Desk:
 
     def _card(self, card: Card, cards: Sequence[Card]) -> dict[str, Any]:
         manifest = card.lab.manifest
-        finished = {other.lab.id: other.progress.state.is_finished() for other in cards}
+        done = {other.lab.id: _is_done(other.progress) for other in cards}
         return {
             "id": manifest.id,
             "title": manifest.title,
@@ -75,8 +75,9 @@ class Desk:
             "minutes": manifest.minutes,
             "cell": manifest.cell,
             "objectives": list(manifest.objectives),
-            "prerequisites": [{"id": name, "met": finished.get(name)} for name in manifest.prerequisites],
+            "prerequisites": [{"id": name, "met": done.get(name)} for name in manifest.prerequisites],
             "state": str(card.progress.state),
+            "done": done[card.lab.id],
             "points": card.progress.points,
             "max_points": card.progress.max_points,
             **(self._place(card.copy) if card.copy else {"notebook": None}),
@@ -90,6 +91,11 @@ class Desk:
             "folder": str(notebook.parent),
             "root": str(self.root),
         }
+
+
+def _is_done(progress: Progress) -> bool:
+    """Tell whether all checks are passed; handing in alone finishes only a lab that has none."""
+    return not progress.open_tasks if progress.tasks else progress.state.is_finished()
 
 
 def _steps(learner: Learner, card: Card) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What a learner added to a cell that is not theirs: imports, definitions and new names.
 
-Such a cell is graded as it was released. Additions are kept, because the learner's own cells may need
-them; changes of what was given are not.
+Such a cell is graded as it was released. These are kept, because the learner's own cells may need them;
+changes of what was given are not, and neither are statements that name nothing, such as a call.
 """
 
 from __future__ import annotations

@@ -21,14 +21,21 @@ from nbformat.v4 import new_code_cell
 from academy.labs.editions.additions import additions, names_set
 from academy.labs.editions.edition import own, tags
 from academy.labs.editions.matching import Match, match, same_text
+from academy.labs.editions.notes import Kind, Note, folded
 
 
 @dataclass(frozen=True)
 class Merged:
-    """The notebook to grade, without outputs, and what was set right in it, in words."""
+    """The notebook to grade, without outputs, and what was set right in it, in words.
+
+    ``details`` are the notes on single cells that ``notes`` tell as one; ``untouched`` are the tasks whose
+    cells hold what was released.
+    """
 
     notebook: NotebookNode
     notes: tuple[str, ...]
+    details: tuple[str, ...] = ()
+    untouched: frozenset[str] = frozenset()
 
 
 def put_back(release: NotebookNode, submission: NotebookNode) -> Merged:
@@ -36,9 +43,9 @@ def put_back(release: NotebookNode, submission: NotebookNode) -> Merged:
 
     Read both with ``ipynb.read``: it brings old notebooks up to date, and refuses what is none.
     """
-    notes: list[str] = []
+    notes: list[Note] = []
     found = match(release.cells, submission.cells)
-    notes += _on_the_whole(release, submission, found)
+    notes += map(Note, _on_the_whole(release, submission, found))
     extra = _extra_cells(release, submission, found, notes)
     locked = [cell for cell in release.cells if cell.cell_type == "code" and not own(cell).get("task")]
     given = names_set(cell.source for cell in locked)
@@ -47,12 +54,21 @@ def put_back(release: NotebookNode, submission: NotebookNode) -> Merged:
         places = found.of.get(index, [])
         submitted = submission.cells[places[0]] if places else None
         if index in found.recognised and submitted is not None and not _is_same(cell, submitted):
-            notes.append(f"{_named(cell)} was recognised by what it holds or where it stands.")
+            text = f"{_named(cell)} was recognised by what it holds or where it stands."
+            notes.append(Note(text, Kind.RECOGNISED, cell.id))
         cells += _graded(cell, submitted, given, notes)
         cells += extra.get(index, ())
     made = copy.deepcopy(release)
     made["cells"] = cells
-    return Merged(made, tuple(notes))
+    return Merged(made, *folded(notes), _untouched(release, made))
+
+
+def _untouched(release: NotebookNode, made: NotebookNode) -> frozenset[str]:
+    """Return the tasks for which nothing was written into any of their cells."""
+    written = {cell.id: cell for cell in made.cells}
+    tasks = {own(cell).get("task") for cell in release.cells} - {None}
+    touched = {own(cell).get("task") for cell in release.cells if not _is_same(cell, written[cell.id])}
+    return frozenset(str(task) for task in tasks - touched)
 
 
 def _on_the_whole(release: NotebookNode, submission: NotebookNode, found: Match) -> Iterator[str]:
@@ -64,13 +80,14 @@ def _on_the_whole(release: NotebookNode, submission: NotebookNode, found: Match)
 
 
 def _graded(
-    cell: NotebookNode, submitted: NotebookNode | None, given: frozenset[str], notes: list[str]
+    cell: NotebookNode, submitted: NotebookNode | None, given: frozenset[str], notes: list[Note]
 ) -> list[NotebookNode]:
     """Return the released cell as it is graded, with what the learner added to it."""
     made = _bare(cell)
     if own(cell).get("task"):
         if submitted is None:
-            notes.append(f"{_named(cell)} was missing. It was put back as released, unsolved.")
+            text = f"{_named(cell)} was missing. It was put back as released, unsolved."
+            notes.append(Note(text, Kind.UNSOLVED, cell.id))
         else:
             made["source"] = _source_as(cell, submitted, notes)
             if cell.cell_type == "markdown" and "attachments" in submitted:
@@ -79,30 +96,27 @@ def _graded(
     if cell.cell_type != "code":
         return [made]
     if submitted is None:
-        notes.append(f"{_named(cell)} was missing, and was put back.")
+        notes.append(Note(f"{_named(cell)} was missing, and was put back.", Kind.MISSING, cell.id))
         return [made]
     if _is_same(cell, submitted):
         return [made]
     added = additions(cell.source, submitted.source, given) if submitted.cell_type == "code" else ""
-    notes.append(
-        f"{_named(cell)} was changed, and was put back as released."
-        + (" What it had in addition is kept in a cell of its own." if added else "")
-    )
+    kept = " What it newly imports, defines or names is kept in a cell of its own; other changes are not."
+    text = f"{_named(cell)} was changed, and was put back as released.{kept if added else ''}"
+    notes.append(Note(text, Kind.CHANGED, cell.id))
     if not added:
         return [made]
     own_cell = new_code_cell(added, id=f"added-{cell.id}"[:64])
     return [own_cell, made] if own(cell).get("check") else [made, own_cell]
 
 
-def _source_as(cell: NotebookNode, submitted: NotebookNode, notes: list[str]) -> str:
+def _source_as(cell: NotebookNode, submitted: NotebookNode, notes: list[Note]) -> str:
     """Return what the learner wrote, as source of the type that the released cell has."""
     source: str = submitted.source
     if submitted.cell_type == cell.cell_type:
         return source
-    notes.append(
-        f"{_named(cell)} was turned into a {submitted.cell_type} cell, and was turned back "
-        f"into {cell.cell_type}."
-    )
+    kinds = f"a {submitted.cell_type} cell, and was turned back into {cell.cell_type}"
+    notes.append(Note(f"{_named(cell)} was turned into {kinds}."))
     lines = source.strip().splitlines()
     if cell.cell_type == "code" and len(lines) > 1 and lines[0].startswith("```") and lines[-1] == "```":
         return "\n".join(lines[1:-1])
@@ -110,7 +124,7 @@ def _source_as(cell: NotebookNode, submitted: NotebookNode, notes: list[str]) ->
 
 
 def _extra_cells(
-    release: NotebookNode, submission: NotebookNode, found: Match, notes: list[str]
+    release: NotebookNode, submission: NotebookNode, found: Match, notes: list[Note]
 ) -> dict[int, list[NotebookNode]]:
     """Return the learner's own cells by the released cell that they stand behind; -1 is the beginning."""
     released = found.released
@@ -122,12 +136,12 @@ def _extra_cells(
         if place in released:
             behind = released[place]
         elif "injected-parameters" in tags(cell):
-            notes.append("A cell of parameters that papermill put in was left out.")
+            notes.append(Note("A cell of parameters that papermill put in was left out."))
         elif place in copied:
             index = copied[place]
             if index not in noted:
                 noted.add(index)
-                notes.append(_on_copies(release.cells[index], len(found.of[index])))
+                notes.append(Note(_on_copies(release.cells[index], len(found.of[index]))))
             if _is_own(release.cells[index], cell):
                 extra[behind].append(_as_extra(cell, place))
         else:

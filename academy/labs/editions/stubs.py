@@ -33,7 +33,8 @@ _COMMENTS = {
 }
 
 
-_RAISED = re.compile(r'raise NotImplementedError\("Your code.* is missing here\."\)')
+_SAID = r"Your code[^\n]* is missing here\."
+_RAISED = re.compile(rf'raise NotImplementedError\("{_SAID}"\)')
 
 
 def stripped(text: str, where: str, ending: str, task: str = "") -> str:
@@ -58,6 +59,11 @@ def without_stubs(text: str) -> str:
     comments = {STUB_COMMENT, STUB_TEXT, *_COMMENTS.values()}
     lines = [line for line in text.splitlines() if line.strip() not in comments]
     return "\n".join(line for line in lines if not _RAISED.fullmatch(line.strip()))
+
+
+def is_said_by_stub(text: str) -> bool:
+    """Tell whether a message holds what unfinished code says when it runs."""
+    return re.search(_SAID, text) is not None
 
 
 def ending_of(cell: NotebookNode) -> str:

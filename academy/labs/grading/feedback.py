@@ -61,6 +61,8 @@ class _Output:
 
 @dataclass(frozen=True)
 class _Cell:
+    name: str
+    number: int
     source: str
     outputs: tuple[_Output, ...]
     task: str = ""
@@ -82,7 +84,9 @@ def feedback(graded: Graded, manifest: Manifest | None, said: tuple[str, ...], s
         points=graded.points,
         most=graded.max_points,
         tasks=[_task(score) for score in graded.tasks],
+        hidden_most=sum(score.hidden.max_points for score in graded.tasks if score.hidden),
         notes=(*said, *graded.notes),
+        details=graded.details,
         cells=_cells(graded, manifest),
     )
 
@@ -106,8 +110,14 @@ def _task(score: TaskScore) -> _Task:
         advice="" if check.error else check.advice,
         cut=score.cut,
         fault=bool(check.error),
-        hidden_lost=hidden is not None and hidden.points < hidden.max_points,
+        hidden_lost=_is_lost(score),
     )
+
+
+def _is_lost(score: TaskScore) -> bool:
+    """Tell whether hidden tests ran on something that was written, and did not all pass."""
+    hidden = score.hidden
+    return bool(not score.blank and hidden and hidden.failed and hidden.points < hidden.max_points)
 
 
 def _cells(graded: Graded, manifest: Manifest | None) -> list[_Cell]:
@@ -119,15 +129,18 @@ def _cells(graded: Graded, manifest: Manifest | None) -> list[_Cell]:
         return []  # graded, but nothing of it can be shown: the points stand without it
     titles = {task.id: task.title for task in manifest.tasks} if manifest else {}
     return [
-        _cell(cell, titles) for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()
+        _cell(cell, number, titles)
+        for number, cell in enumerate(notebook.cells, 1)
+        if cell.cell_type == "code" and cell.source.strip()
     ]
 
 
-def _cell(cell: Mapping[str, Any], titles: Mapping[str, str]) -> _Cell:
+def _cell(cell: Mapping[str, Any], number: int, titles: Mapping[str, str]) -> _Cell:
     own = cell["metadata"].get("academy")
     task = str(own.get("task", "")) if isinstance(own, Mapping) else ""
     outputs = [_output(output) for output in cell.get("outputs", ()) if isinstance(output, Mapping)]
-    return _Cell(_short(cell["source"]), tuple(found for found in outputs if found), titles.get(task, ""))
+    shown = tuple(found for found in outputs if found)
+    return _Cell(cell["id"], number, _short(cell["source"]), shown, titles.get(task, ""))
 
 
 def _output(output: Mapping[str, Any]) -> _Output | None:

@@ -72,6 +72,7 @@ def grade(submission: Submission, pack: Pack, options: GradeOptions, nursery: Nu
         submission=submission,
         tasks=tasks,
         notes=tuple(found.get("notes", ())),
+        details=tuple(found.get("details", ())),
         executed=target if target and target.exists() and not reason else None,
         seconds=time.monotonic() - began,
         error=reason,
@@ -165,4 +166,5 @@ def _score(found: Mapping[str, Any]) -> TaskScore:
         check=CheckResult(**found["check"]),
         hidden=HiddenResult(**{**hidden, "details": tuple(hidden["details"])}) if hidden else None,
         cut=found["cut"],
+        blank=found["blank"],
     )

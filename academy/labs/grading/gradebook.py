@@ -66,6 +66,11 @@ def moodle(sheet: Sheet) -> Filled:
     return Filled(written(rows))
 
 
+def identified(row: Row) -> bool:
+    """Tell whether a worksheet made here says by Moodle's number or an e-mail address who a row is."""
+    return bool(row.moodle_id) or "@" in row.learner
+
+
 def fill_moodle(sheet: Sheet, grid: Grid, name: str) -> Filled:
     """Fill the grades and comments of an exported worksheet or gradebook; other cells stay as they are.
 

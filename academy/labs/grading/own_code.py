@@ -8,7 +8,7 @@ import keyword
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from academy.errors import AcademyError
@@ -30,10 +30,11 @@ _WORD = re.compile(r"\w+|[^\w\s]")
 
 @dataclass(frozen=True)
 class Token:
-    """``text`` is folded: a name of the learner's own is N, a text is S. ``line`` counts from 0."""
+    """``text`` is folded: a name of the learner's own is N, a text is S. Lines and cells count from 0."""
 
     text: str
     line: int
+    cell: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,16 @@ def own_code(learner: str, notebook: Path, given: Path) -> OwnCode:
     names = frozenset(_names(released))
     lines: list[str] = []
     tokens: list[Token] = []
-    for cell in written:
+    for place, cell in enumerate(written):
         own = [line for line in cell.splitlines() if line.strip()]
         kept = {number for number, line in enumerate(own) if _bare(line) not in known}
         for token in _tokens("\n".join(own), names):
             if token.line in kept:
-                tokens.append(Token(token.text, len(lines) + token.line))
+                tokens.append(Token(token.text, len(lines) + token.line, place))
         lines += own
     shown = sorted({token.line for token in tokens})
     places = {line: place for place, line in enumerate(shown)}
-    moved = (Token(token.text, places[token.line]) for token in tokens)
+    moved = (replace(token, line=places[token.line]) for token in tokens)
     return OwnCode(learner, tuple(lines[line] for line in shown), tuple(moved))
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from academy.errors import Conflict, UserError
 from academy.labs.grading.csvfile import Grid, plain, read_grid
 from academy.labs.grading.feedback import feedback
-from academy.labs.grading.gradebook import Filled, canvas, fill_canvas, fill_moodle, moodle
+from academy.labs.grading.gradebook import Filled, canvas, fill_canvas, fill_moodle, identified, moodle
 from academy.labs.grading.page import page
 from academy.labs.grading.similarity import Similarity, similarity_csv, similarity_page
 from academy.labs.grading.submissions import safe_name
@@ -42,10 +42,14 @@ class Gradebooks:
 
 @dataclass(frozen=True)
 class Written:
-    """Where it was written, and who of the class an exported gradebook does not know."""
+    """Where it was written, and who of the class an exported gradebook does not know.
+
+    ``unnamed`` is how many rows of a worksheet made here have nothing that Moodle knows a learner by.
+    """
 
     folder: Path
     unknown: tuple[str, ...] = ()
+    unnamed: int = 0
 
 
 def check_target(to: Path) -> None:
@@ -95,7 +99,8 @@ def write_reports(
             (folder / "similarity.csv").write_text(similarity_csv(similar), encoding="utf-8", newline="")
         text = json.dumps(as_json(made), indent=1, ensure_ascii=False)
         (folder / GRADES).write_text(text + "\n", encoding="utf-8")
-    return Written(to, unknown)
+    unnamed = 0 if books.moodle else sum(not identified(row) for sheet in made for row in sheet.graded)
+    return Written(to, unknown, unnamed)
 
 
 def _of_learners(

@@ -30,13 +30,18 @@ class HiddenResult:
 
 @dataclass(frozen=True)
 class TaskScore:
-    """One task of one submission. ``cut`` says in words what ended it early: time, memory, processes."""
+    """One task of one submission.
+
+    ``cut`` says in words what ended it early: time, memory, processes. ``blank`` is one for which nothing
+    was written, or whose tests met what stands for a solution in the release.
+    """
 
     task: str
     title: str
     check: CheckResult
     hidden: HiddenResult | None = None
     cut: str = ""
+    blank: bool = False
 
     @property
     def points(self) -> float:
@@ -51,13 +56,15 @@ class TaskScore:
 class Graded:
     """One submission, graded.
 
-    ``notes`` say what was put back or set right; ``executed`` is the notebook as it ran, outputs and
+    ``notes`` say what was put back or set right, ``details`` the same cell by cell where a note tells of
+    many; ``executed`` is the notebook as it ran, outputs and
     all; ``error`` says why nothing could be graded (no notebook, not a notebook), and is empty else.
     """
 
     submission: Submission
     tasks: tuple[TaskScore, ...]
     notes: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     executed: Path | None = None
     seconds: float = 0.0
     error: str = ""

@@ -2,8 +2,8 @@
 
 Sequences of tokens are compared, as in winnowing (Schleimer, Wilkerson, Aiken: "Winnowing: local
 algorithms for document fingerprinting", 2003), but all of them: a class is small. What most of the class
-wrote alike is what the task asks for, and accuses nobody; neither does a solution of a few tokens, which
-there are not many ways to write.
+wrote alike is what the task asks for, and accuses nobody; neither do solutions of a few tokens, however
+many, which there are not many ways to write.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from academy.labs.grading.page import page
 
 # How many tokens in a row must be the same to count: shorter ones are idioms.
 _LENGTH = 9
-# Fewer own tokens than this are too few ways to differ.
-_LEAST_TOKENS = 30
+# Fewer own tokens in one cell than this are too few ways to differ: a resource with all its arguments,
+# made in two lines, takes 35, and a loop that counts takes 20.
+_LEAST_TOKENS = 45
 _LEAST_SCORE = 0.5
 # What this share of a class wrote, and no fewer than so many, is common.
 _COMMON_SHARE, _COMMON_LEAST = 1 / 3, 4
@@ -36,12 +37,16 @@ class Line:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two that are alike. ``score`` is the share of the shorter one's own tokens that are in the other."""
+    """Two that are alike. ``score`` is the share of the shorter one's own tokens that are in the other.
+
+    Of the ``shared`` tokens, ``in_one_cell`` are those of the cell that has most.
+    """
 
     first: str
     second: str
     score: float
     shared: int
+    in_one_cell: int
     first_lines: tuple[Line, ...]
     second_lines: tuple[Line, ...]
 
@@ -61,10 +66,10 @@ def similar(
     """Compare every two of a class; what the lab's own ``solution`` has, anyone may have found."""
     common = _common(codes) | frozenset(_sequences(solution) if solution else ())
     prints = [_Print.of(code, common) for code in codes]
-    long = [one for one in prints if len(one.own) >= _LEAST_TOKENS]
-    short = tuple(one.code.learner for one in prints if len(one.own) < _LEAST_TOKENS)
+    long = [one for one in prints if one.in_one_cell(one.own) >= _LEAST_TOKENS]
+    short = tuple(one.code.learner for one in prints if one.in_one_cell(one.own) < _LEAST_TOKENS)
     pairs = (_pair(one, other) for one, other in itertools.combinations(long, 2) if one.meets(other))
-    alike = [pair for pair in pairs if pair.score >= least_score and pair.shared >= _LEAST_TOKENS]
+    alike = [pair for pair in pairs if pair.score >= least_score and pair.in_one_cell >= _LEAST_TOKENS]
     alike.sort(key=lambda pair: (-pair.score, -pair.shared, pair.first, pair.second))
     return Similarity(tuple(alike), len(long), short)
 
@@ -116,6 +121,10 @@ class _Print:
         starts = (start for sequence in shared for start in self.begins[sequence])
         return self.own & {start + step for start in starts for step in range(_LENGTH)}
 
+    def in_one_cell(self, places: Iterable[int]) -> int:
+        """Return how many of the places are in the cell that has most of them."""
+        return max(Counter(self.code.tokens[place].cell for place in places).values(), default=0)
+
 
 def _sequences(code: OwnCode) -> list[_Sequence]:
     texts = [token.text for token in code.tokens]
@@ -134,7 +143,8 @@ def _pair(one: _Print, other: _Print) -> Pair:
     first, second = one.covered(shared), other.covered(shared)
     size, alike = min((len(one.own), len(first)), (len(other.own), len(second)))
     marked = _marked(one.code, first), _marked(other.code, second)
-    return Pair(one.code.learner, other.code.learner, alike / size, alike, *marked)
+    in_one_cell = min(one.in_one_cell(first), other.in_one_cell(second))
+    return Pair(one.code.learner, other.code.learner, alike / size, alike, in_one_cell, *marked)
 
 
 def _marked(code: OwnCode, places: frozenset[int]) -> tuple[Line, ...]:

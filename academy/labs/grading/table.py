@@ -55,6 +55,7 @@ class Column:
     task: str
     title: str
     max_points: float
+    hidden_points: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,13 @@ class Sheet:
     @property
     def max_points(self) -> float:
         return sum(column.max_points for column in self.columns)
+
+    @property
+    def worth(self) -> str:
+        """What the lab is worth, in words; learners see the points of its checks alone."""
+        hidden = sum(column.hidden_points for column in self.columns)
+        most = f"{points(self.max_points)} points"
+        return f"{most}, of which {points(hidden)} from hidden tests" if hidden else most
 
     @property
     def graded(self) -> tuple[Row, ...]:
@@ -97,7 +105,7 @@ def sheets(rows: Iterable[Row], manifests: Mapping[str, Manifest]) -> list[Sheet
     for lab in sorted(by_lab):
         manifest = manifests.get(lab)
         tasks = manifest.tasks if manifest else ()
-        columns = tuple(Column(task.id, task.title, task.max_points) for task in tasks)
+        columns = tuple(Column(task.id, task.title, task.max_points, task.hidden_points) for task in tasks)
         title = manifest.title if manifest else ""
         made.append(Sheet(lab, title, columns, tuple(by_lab[lab])))
     return made
@@ -121,7 +129,14 @@ def as_text(sheet: Sheet, width: int = 100) -> str:
     left = max(_LEAST_WIDTH_OF_NOTES, width - sum(widths) - 2 * len(widths))
     indent = " " * (sum(widths) + 2 * len(widths))
     title = f"{sheet.lab}  {sheet.title}" if sheet.lab else "Not known which lab"
-    text = [title, "", _line([*head, "notes"], widths), _line(["-" * size for size in [*widths, 5]], widths)]
+    worth = [sheet.worth] if sheet.columns else []
+    text = [
+        title,
+        *worth,
+        "",
+        _line([*head, "notes"], widths),
+        _line(["-" * size for size in [*widths, 5]], widths),
+    ]
     for cells, note in zip(lines, notes, strict=True):
         first, *rest = textwrap.wrap(note, left) or [""]
         text += [_line([*cells, first], widths), *(indent + line for line in rest)]

@@ -23,16 +23,19 @@ from academy.errors import AcademyError, InvalidField
 from academy.labs.collection import CHECKS, MANIFEST
 from academy.labs.editions import ipynb
 from academy.labs.editions.edition import own
-from academy.labs.editions.merge import put_back
+from academy.labs.editions.merge import Merged, put_back
 from academy.labs.editions.pack import Pack, read_pack
+from academy.labs.editions.stubs import is_said_by_stub
 from academy.labs.grading.conversation import Ended, Process, Reply
 from academy.labs.grading.marking import Marking, no_hidden, not_reached
+from academy.labs.grading.neutral import Neutral
 from academy.labs.grading.outputs import Outputs
 from academy.labs.grading.revival import Kernel, LabOver
 from academy.labs.grading.room import Room
 from academy.labs.grading.scores import TaskScore
 from academy.labs.grading.snapshot import snapshot
 from academy.labs.manifest import Limits, Task
+from academy.service.process import status
 
 # What learners are given and do not change: it comes from the release.
 _LOCKED = (CHECKS, MANIFEST, "data")
@@ -63,20 +66,24 @@ def work(argument: Mapping[str, Any], descriptor: int) -> dict[str, Any]:
     room, limits = Room(Path(order.room)), Limits(**order.limits)
     with socket.socket(fileno=descriptor) as connection:
         try:
-            notebook, notes = prepare(Path(order.folder), pack, room)
+            prepared = prepare(Path(order.folder), pack, room)
         except AcademyError as error:
             return {"error": error.message}
         supervised = Supervised(connection)
         supervised.ask("service")
-        grading = Grading(pack, notebook, room, limits, supervised)
+        neutral = Neutral.of(room, _address(room))  # before any code of the learner's could change it
+        grading = Grading(pack, prepared, room, limits, supervised)
         scores = grading.run()
-    notes = (*notes, *grading.notes)
+    notes = (*prepared.notes, *grading.notes)
     if order.executed:
-        notes = (*notes, *_write(notebook, Path(order.executed)))
-    return {"tasks": [asdict(score) for score in scores], "notes": notes}
+        neutral.outputs(prepared.notebook)
+        notes = (*notes, *_write(prepared.notebook, Path(order.executed)))
+    found = {"tasks": [asdict(score) for score in scores], "notes": notes, "details": prepared.details}
+    shown: dict[str, Any] = neutral.plain(found)
+    return shown
 
 
-def prepare(submission: Path, pack: Pack, room: Room) -> tuple[NotebookNode, tuple[str, ...]]:
+def prepare(submission: Path, pack: Pack, room: Room) -> Merged:
     """Lay out the edition that is graded, and return its notebook and what was set right.
 
     Raises
@@ -103,7 +110,7 @@ def prepare(submission: Path, pack: Pack, room: Room) -> tuple[NotebookNode, tup
             except OSError as error:
                 notes.append(f"{name} was left out: {error.strerror}.")
     ipynb.write(merged.notebook, room.lab / file.name)
-    return merged.notebook, (*merged.notes, *notes)
+    return replace(merged, notes=(*merged.notes, *notes))
 
 
 class Supervised:
@@ -137,9 +144,10 @@ class Grading:
     """Runs the notebook, and marks each task where its check stands."""
 
     def __init__(
-        self, pack: Pack, notebook: NotebookNode, room: Room, limits: Limits, supervised: Supervised
+        self, pack: Pack, prepared: Merged, room: Room, limits: Limits, supervised: Supervised
     ) -> None:
-        self._pack, self._notebook, self._limits, self._supervised = pack, notebook, limits, supervised
+        self._pack, self._limits, self._supervised = pack, limits, supervised
+        self._notebook, self._untouched = prepared.notebook, prepared.untouched
         until = time.monotonic() + limits.lab_s
         self._kernel = Kernel(supervised.start, limit_s=limits.cell_s, until=until)
         self._marking = Marking(pack, room, self._kernel, limits.cell_s)
@@ -162,7 +170,17 @@ class Grading:
                 self._kernel.extend(self._limits.cell_s)
                 self._mark_hidden(task)
         self._kernel.close()
-        return [self._scores.get(task.id) or zero(task, over, cut=over) for task in self._pack.manifest.tasks]
+        found = [
+            self._scores.get(task.id) or zero(task, over, cut=over) for task in self._pack.manifest.tasks
+        ]
+        return [replace(score, blank=self._is_blank(score)) for score in found]
+
+    def _is_blank(self, score: TaskScore) -> bool:
+        """Tell whether nothing was written for a task, or a test met what stands for its solution."""
+        said = (score.check.found, *(score.hidden.details if score.hidden else ()))
+        if any(map(is_said_by_stub, said)):
+            return True
+        return score.task in self._untouched and not score.check.points
 
     def _run_cells(self) -> None:
         for index, cell in enumerate(self._notebook.cells):
@@ -186,7 +204,8 @@ class Grading:
             cell["outputs"] = [new_output("stream", name="stderr", text=_WITHHELD)]
         cut = self._cut(reply)
         if cut:
-            self.notes.append(f"Cell {index + 1} was cut: {cut}.")
+            place = ipynb.place(self._notebook.cells[index], index)
+            self.notes.append(f"{place[0].upper()}{place[1:]} was cut: {cut}.")
             task = self._task_of(index)
             if task and not self._cuts.get(task):
                 self._cuts[task] = cut
@@ -258,6 +277,11 @@ def without_check(source: str) -> str:
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "check":
             del lines[statement.lineno - 1 : statement.end_lineno]
     return "\n".join(lines)
+
+
+def _address(room: Room) -> str:
+    info = status(room.home).info
+    return info.address if info else ""
 
 
 def _count(reply: Reply) -> int | None:

@@ -3,7 +3,7 @@
 import { element } from './dom.js';
 
 export function listView({ labs }, texts, actions) {
-  const done = labs.filter(lab => isDone(lab)).length;
+  const done = labs.filter(lab => lab.done).length;
   const sum = key => texts.number(labs.reduce((total, lab) => total + lab[key], 0));
   const summary = { done, count: labs.length, points: sum('points'), most: sum('max_points') };
   return [
@@ -12,10 +12,6 @@ export function listView({ labs }, texts, actions) {
     element('p', { class: 'academy-summary' }, texts.say(labs.length ? 'summary' : 'no-labs', summary)),
     labs.length > 0 && table(labs, texts, actions)
   ].filter(Boolean);
-}
-
-export function isDone(lab) {
-  return lab.state === 'done' || lab.state === 'submitted';
 }
 
 export function score(item, texts) {
