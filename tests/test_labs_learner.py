@@ -8,13 +8,15 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from academy.cli.lab_open import open_labs
 from academy.errors import AcademyError, Conflict, InvalidField, NotFound, UserError
 from academy.labs.collection import Collection
 from academy.labs.editions import ipynb
@@ -45,6 +47,7 @@ resources:
   - {step: count, type: job, name: "{data_name}-experiment"}
   - {step: count, type: model, name: "{no_such_parameter}"}
 """
+UNKNOWN = "not undone: model {no_such_parameter}: its name is not known"
 _SCRIPT = "import sys\n\n### BEGIN SOLUTION\nprint(sys.argv)\n### END SOLUTION\n"
 
 
@@ -241,13 +244,72 @@ def test_reset_keeps_the_old_copy_and_undoes_what_the_learner_made_by_their_own_
         "data tables-of-ana: archived",
         "online endpoint tables-of-ana-endpoint: deleted",
         "job tables-of-ana-job: cancelled",
+        UNKNOWN,
     )
     listed, endpoint, job = what_is_there(service.info, "tables-of-ana")
     assert (listed, endpoint) == (False, False)
     assert job in ("CancelRequested", "Canceled")
     assert what_is_there(service.info, "months")[:2] == (True, True)
     assert learner.reset(OTHER).removed[0] == "data months: archived"  # the fresh copy has the default names
-    assert learner.reset(OTHER).removed == ()  # and now there is nothing left
+    assert learner.reset(OTHER).removed == (UNKNOWN,)  # and now there is nothing left
+
+
+def test_reset_undoes_what_only_the_record_names_and_says_whose_name_nothing_tells(
+    learner: Learner, service: Service
+) -> None:
+    def compute_name() -> Path:
+        notebook = learner.start(OTHER)
+        text = notebook.read_text()
+        notebook.write_text(text.replace('data_name = \\"months\\"', "data_name = 'mi' + 'ne'"))
+        assert text != notebook.read_text()
+        return notebook
+
+    compute_name()
+    assert "not undone: online_endpoint {data_name}-endpoint: its name is not known" in [
+        *learner.reset(OTHER).removed
+    ]
+
+    notebook = compute_name()
+    for name in ("former", "mine"):  # the learner changed it after a first run
+        make_resources(service.info, name)
+        Events(service.info).append(
+            OTHER, EventKind.CHECKED, "register-table", passed=False, names={"data_name": name}
+        )
+    notebook.write_text('{"cells": [')
+    asked = run(learner, "reset", OTHER, input="n\n")
+    assert "online_endpoint former-endpoint" in asked.stderr
+    assert UNKNOWN in asked.stderr
+    removed = learner.reset(OTHER).removed
+    for name in ("former", "mine"):
+        assert f"online endpoint {name}-endpoint: deleted" in removed
+        assert what_is_there(service.info, name)[:2] == (False, False)
+
+
+def test_reset_leaves_what_was_there_before_the_lab_and_says_so(learner: Learner, service: Service) -> None:
+    make_resources(service.info, "of-another")
+    lab = new_lab(learner.collection, "93-count-hours").id
+    set_name(learner.start(lab), "of-another")
+    assert learner.reset(lab).removed == ("data of-another: left as it is (it was there before the lab)",)
+    assert what_is_there(service.info, "of-another")[0]
+
+
+@pytest.mark.parametrize("content", [None, "title: ["])
+def test_a_copy_whose_manifest_is_gone_or_damaged_is_reset(learner: Learner, content: str | None) -> None:
+    notebook = learner.start(LAB)
+    manifest = notebook.with_name("lab.yml")
+    manifest.unlink()
+    if content is None:
+        for act in (learner.start, learner.submit):
+            with pytest.raises(Conflict, match=rf"lacks lab\.yml\..*'academy lab reset {LAB}'"):
+                act(LAB)
+    else:
+        manifest.write_text(content)
+        with pytest.raises(InvalidField, match=rf"not YAML.*'academy lab reset {LAB}'"):
+            learner.sound_copy(LAB)
+        assert zipfile.is_zipfile(learner.submit(LAB))
+    report = learner.reset(LAB)
+    assert (report.kept / notebook.name).exists()
+    assert learner.sound_copy(LAB).notebook == notebook
 
 
 def test_reset_of_a_step_restores_its_cells_and_files_and_no_others(
@@ -283,7 +345,7 @@ def test_reset_of_a_step_restores_its_cells_and_files_and_no_others(
     assert report.restored == ("src/count.py",)
     assert (notebook.parent / "data" / "README.md").read_text() == "mine"  # no cell of the step names it
     assert (report.kept / "src" / "count.py").read_text() == "print('mine')"
-    assert report.removed == ("job step-of-bo-job: cancelled",)
+    assert report.removed == ("job step-of-bo-job: cancelled", UNKNOWN)
     assert what_is_there(service.info, "step-of-bo")[:2] == (True, True)
     (event,) = Events(service.info).read(OTHER, before)
     assert (event.kind, event.data["step"]) == (EventKind.RESET, "count")
@@ -370,7 +432,7 @@ def test_a_submission_holds_the_notebook_the_scripts_and_what_was_changed(
     submitted = learner.hand_in(OTHER, learner="Ana María / 7")
 
     assert submitted.file.parent == learner.home.work / "submissions"
-    assert submitted.file.name.startswith(f"{OTHER}-Ana_Mar_a_7-")
+    assert submitted.file.name.startswith(f"{OTHER}-Ana_María_7-")
     with zipfile.ZipFile(submitted.file) as packed:
         assert packed.testzip() is None
         assert sorted(packed.namelist()) == [
@@ -393,9 +455,42 @@ def test_a_submission_goes_where_it_is_asked_to(learner: Learner, tmp_path: Path
     assert learner.submit(LAB, tmp_path / "out" / "mine.zip") == tmp_path / "out" / "mine.zip"
     assert zipfile.is_zipfile(tmp_path / "out" / "mine.zip")
     assert learner.submit(LAB, tmp_path / "out").parent == tmp_path / "out"
+    before = (tmp_path / "out" / "mine.zip").read_bytes()
+    with pytest.raises(Conflict, match="left as it is"):
+        learner.submit(LAB, tmp_path / "out" / "mine.zip")
+    assert (tmp_path / "out" / "mine.zip").read_bytes() == before
     (tmp_path / "file").write_text("")
     with pytest.raises(AcademyError, match="Choose another --to"):
         learner.submit(LAB, tmp_path / "file" / "x.zip")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Jo\u0308rg", "J\u00f6rg"),
+        ("李 明", "李_明"),
+        ("हिन्दी", "हिन्दी"),
+        ("../a\n\u202eb", "a_b"),
+        ("ß" * 300, "ß" * 40),
+    ],
+)
+def test_a_submission_is_named_after_the_learner_in_any_script(
+    learner: Learner, tmp_path: Path, name: str, shown: str
+) -> None:
+    learner.start(LAB)
+    file = learner.hand_in(LAB, tmp_path, learner=name).file
+    assert file.parent == tmp_path
+    assert file.name.startswith(f"{LAB}-{shown}-2")
+
+
+def test_a_damaged_notebook_is_handed_in_with_a_warning_that_names_reset(learner: Learner) -> None:
+    notebook = learner.start(LAB)
+    assert learner.hand_in(LAB).damage == ""
+    notebook.write_text('{"cells": [')
+    for command, exit_status in (("submit", 0), ("check", 1)):
+        said = run(learner, command, LAB)
+        assert said.returncode == exit_status
+        assert f"'academy lab reset {LAB}'" in said.stderr
 
 
 def test_too_much_is_refused_by_name_and_leaves_nothing(learner: Learner, tmp_path: Path) -> None:
@@ -485,6 +580,39 @@ def test_an_empty_collection_says_where_labs_are_looked_for(learner: Learner, tm
     )
     assert said.returncode == 0
     assert "ACADEMY_LABS" in said.stdout
+    learner.start(LAB)  # a copy of one's own is listed, and hides nothing
+    said = run(learner, "list", "--collection", str(tmp_path / "empty"))
+    assert LAB in said.stdout
+    assert f"no labs in {tmp_path / 'empty'}" in said.stdout
+
+
+@pytest.mark.parametrize(("language", "word", "question"), [("en", "y", "[y/N]"), ("de", "Ja", "[j/N]")])
+def test_a_question_takes_the_words_of_the_language_that_it_is_asked_in(
+    learner: Learner, language: str, word: str, question: str
+) -> None:
+    environment = {"ACADEMY_LANGUAGE": language}
+    asked = ("solution", "90", "count-long-months")
+    shown = run(learner, *asked, input=f"what\n{word}\n", env=environment)
+    assert shown.stderr.count(question) == 2  # asked again after a word that says neither
+    assert "sum(1 for number" in shown.stdout
+    for no in ("\n", "n\n", ""):
+        assert run(learner, *asked, input=no, env=environment).returncode == 1
+
+
+def test_open_hands_the_collection_to_the_server(
+    learner: Learner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Any] = []
+    monkeypatch.setattr("os.execve", lambda *given: started.append(given))
+    monkeypatch.setattr("academy.jupyterlab.installation.Installation.is_current", lambda self: True)
+    monkeypatch.setenv("ACADEMY_HOME", str(learner.home.root))
+    monkeypatch.setenv("ACADEMY_LABS", str(tmp_path / "of another course"))
+    options = ["--no-browser", "--collection", str(learner.collection.root)]
+    found = CliRunner().invoke(open_labs, [LAB, *options])
+    assert found.exit_code == 0, found.output
+    ((_, _, environment),) = started
+    assert environment["ACADEMY_LABS"] == str(learner.collection.root)
+    assert (learner.home.work / LAB).is_dir()
 
 
 def test_start_status_hint_solution_reset_and_submit_as_a_user_runs_them(learner: Learner) -> None:
@@ -534,6 +662,7 @@ def solve(notebook: Path) -> None:
 
 def test_check_runs_the_saved_copy_from_the_top_and_tolerates_errors(learner: Learner) -> None:
     notebook = learner.start(LAB)
+    set_name(notebook, "tables-of-dee")
     solve(notebook)
     content = notebook.read_bytes()
 
@@ -545,6 +674,9 @@ def test_check_runs_the_saved_copy_from_the_top_and_tolerates_errors(learner: Le
     assert [error["error"] for error in answer["errors"]] == ["ZeroDivisionError: division by zero"]
     assert notebook.read_bytes() == content
     assert learner.progress(LAB).state is State.DONE
+    (said,) = [line for line in found.stderr.splitlines() if "data tables-of-dee" in line]
+    assert f"'academy lab reset {LAB}'" in said
+    assert learner.reset(LAB).removed == ("data tables-of-dee: archived",)
 
 
 def test_check_asks_the_open_notebook_and_exits_with_1_when_a_task_is_not_passed(
@@ -565,6 +697,22 @@ def test_check_asks_the_open_notebook_and_exits_with_1_when_a_task_is_not_passed
     unknown = run(learner, "check", "90", "no-such-task")
     assert unknown.returncode == 3
     assert "'register-table'" in unknown.stderr
+
+
+def test_a_check_of_an_open_notebook_starts_the_service_first(
+    new_service: Callable[[], Service], collection: Collection, learner: Learner
+) -> None:
+    own = Learner(new_service().home, collection)
+    notebook = own.start(LAB)
+    environment = {"ACADEMY_HOME": str(own.home.root), "JPY_SESSION_NAME": str(notebook)}
+    with kernel_in(notebook.parent, environment) as kernel:
+        kernel.run("%load_ext academy\ndef long_months(days, limit): return 2")
+        down(own.home)
+        said = run(own, "check", LAB, "count-long-months")
+    assert said.returncode == 0, said.stderr
+    assert "not in your progress" not in said.stdout
+    assert own.progress(LAB).task("count-long-months").passed
+    down(own.home)
 
 
 def test_each_check_is_made_at_its_place_and_nothing_runs_after_the_last(learner: Learner) -> None:

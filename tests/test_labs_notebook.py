@@ -155,6 +155,22 @@ def test_an_unknown_task_is_named_without_a_traceback(kernel: Kernel) -> None:
     assert "Say which task" in kernel.text("check()")
 
 
+@pytest.mark.parametrize("call", ["check(3)", "check('register-table', 'count')", "hint(None)"])
+def test_a_call_of_another_kind_is_told_how_it_is_made(kernel: Kernel, call: str) -> None:
+    shown = kernel.text(call)
+    assert f'{call.partition("(")[0]}("…") takes one task' in shown
+    assert "'register-table'" in shown
+    assert "Traceback" not in shown
+
+
+def test_the_record_keeps_the_values_that_name_what_the_lab_makes(kernel: Kernel, own: Service) -> None:
+    kernel.run("data_name = 'tables-' + 'of-' + 'cy'")
+    kernel.run("check('register-table')")
+    assert events_of(own, EventKind.CHECKED)[-1].data["names"] == {"data_name": "tables-of-cy"}
+    kernel.run("del data_name\nhint('register-table')")
+    assert events_of(own, EventKind.HINTED)[-1].data["names"] == {}
+
+
 def test_a_task_can_be_named_with_its_lab(kernel: Kernel) -> None:
     kernel.run(SOLVED)
     assert "done" in kernel.text(f"check('{LAB}/count-long-months')")
@@ -229,6 +245,10 @@ def test_a_check_whose_service_is_away_passes_all_the_same_and_says_that_it_is_n
         assert len(lines) == 2
         assert "not in your progress" in lines[1]
         assert "academy up" in lines[1]
+        (live,) = live_kernels(service.home, LAB)
+        outside = ask_kernel(live, LAB, ["count-long-months"]).text
+        assert "then check again" in outside
+        assert "cell" not in outside
         assert "Hint 1 of 3" in kernel.text("hint('count-long-months')")
         assert "Hint 2 of 3" in kernel.text("hint('count-long-months')")
         shown = kernel.text("data_name = 'x'\ncheck('register-table')")
@@ -374,10 +394,17 @@ def test_a_check_that_holds_fewer_parts_than_it_says_gives_no_points(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    "error", ["KeyError('x')", "ZeroDivisionError()", "SystemExit(3)", "RecursionError()"]
+    ("error", "advice"),
+    [
+        ("KeyError('x')", "solve(1)"),
+        ("ZeroDivisionError()", "traceback"),
+        ("SystemExit(3)", "traceback"),
+        ("RecursionError()", "traceback"),
+        ("NotImplementedError('…')", "Your code here"),
+    ],
 )
 def test_what_a_learners_function_raises_is_found_and_not_the_checks_fault(
-    tmp_path: Path, error: str
+    tmp_path: Path, error: str, advice: str
 ) -> None:
     namespace: dict[str, Any] = {}
     exec(f"def solve(x):\n    raise {error}", namespace)
@@ -385,6 +412,7 @@ def test_what_a_learners_function_raises_is_found_and_not_the_checks_fault(
     assert found.error == ""
     assert found.expected == "solve(1) to return a value"
     assert found.found.startswith(error.partition("(")[0])
+    assert advice in found.advice
 
 
 def test_a_name_that_is_not_there_is_named_with_what_to_do(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,10 +35,15 @@ class LabCommand(ServiceCommand):
         self.params.append(
             click.Option(
                 ["--collection"],
-                type=click.Path(exists=True, file_okay=False, path_type=Path),
+                type=click.Path(file_okay=False, path_type=Path),
                 help="Where the labs are. Default: ACADEMY_LABS, or those that come with Academy.",
             )
         )
+
+
+def starting(scope: Scope) -> AbstractContextManager[None]:
+    """Say that the service is started, when that is why something takes long."""
+    return said_when_slow(texts()("cli.starting", home=scope.home.root))
 
 
 @click.command("list", cls=LabCommand)
@@ -49,11 +55,11 @@ def list_labs(scope: Scope, /, as_json: bool, collection: Path | None) -> None:
     found = cards(scope.home, chosen)
     if as_json:
         click.echo(json.dumps([lab_text.plain_card(card) for card in found.cards], indent=2))
-    elif not found.cards:
-        click.echo(texts()("cli.no-labs", folder=chosen.root))
-    else:
+    elif found.cards:
         click.echo(lab_text.table(found.cards))
         click.echo(texts()("cli.list-next"))
+    if not chosen.labs():  # what is listed then are the learner's own copies
+        click.echo(texts()("cli.no-labs", folder=chosen.root), err=as_json)
     if found.unknown:
         click.echo(texts()("cli.progress-unknown", reason=found.unknown), err=True)
 
@@ -67,7 +73,7 @@ def start(scope: Scope, /, lab: str, collection: Path | None) -> None:
     learner = _learner(scope, collection)
     found = learner.lab(lab)
     before = card_of(scope.home, found, ()).copy
-    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+    with starting(scope):
         notebook = learner.start(found.id)
     if before:
         click.echo(say("cli.started-before", notebook=notebook))
@@ -110,11 +116,14 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
     learner = _learner(scope, collection)
     from academy.labs.learning.asking import ask_kernel, run_copy
     from academy.labs.learning.live_kernels import live_kernels
+    from academy.labs.learning.teardown import standing
     from academy.service.process import up
 
     say = texts()
-    copy = learner.copy(lab)
+    copy = learner.sound_copy(lab)
     names = [copy.manifest.task(name).id for name in tasks]
+    with starting(scope):
+        info = up(scope.home)  # so that what is found is recorded
     kernels = live_kernels(scope.home, copy.id, copy.folder)
     if kernels:
         with said_when_slow(say("cli.check-busy")):
@@ -122,13 +131,16 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
         where = say("cli.check-in-notebook")
     else:
         with said_when_slow(say("cli.check-running")):
-            up(scope.home)
             found = run_copy(scope.home, copy, names)
         where = say("cli.check-in-fresh", notebook=copy.notebook)
     if as_json:
         click.echo(json.dumps(lab_text.plain_answers(copy.id, found, bool(kernels)), indent=2))
     else:
         click.echo(lab_text.answers(where, found))
+    if not kernels:  # a notebook that is open goes on, and cleans up at its end
+        stays = standing(info, learner.made(copy.id))
+        if stays:
+            click.echo(say("cli.check-stays", names=", ".join(stays), lab=copy.id), err=True)
     if not all(result.passed for result in found.results):
         raise click.exceptions.Exit(NOT_PASSED)
 
@@ -149,7 +161,7 @@ def hint(scope: Scope, /, lab: str, task: str | None, collection: Path | None) -
             click.echo(say("cli.hint-all-done", lab=found.id, tasks=tasks))
             return
         task = still_open[0].task.id
-    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+    with starting(scope):
         given = learner.hint(found.id, task)
     if not given.of:
         click.echo(say("cli.hint-none", task=task))
@@ -170,7 +182,7 @@ def solution(scope: Scope, /, lab: str, task: str, yes: bool, collection: Path |
     learner = _learner(scope, collection)
     found = learner.lab(lab)
     confirm(say("cli.solution-ask", title=found.manifest.task(task).title), yes)
-    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+    with starting(scope):
         text = learner.solution(found.id, task)
     click.echo(text or say("cli.solution-none", lab=found.id, task=task))
 
@@ -183,17 +195,17 @@ def solution(scope: Scope, /, lab: str, task: str, yes: bool, collection: Path |
 def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Path | None) -> None:
     """Restore LAB, or one step of it, and undo what it made. Your old copy is kept aside."""
     learner = _learner(scope, collection)
-    from academy.labs.learning.teardown import named, parameters_in
-
     say = texts()
-    copy = learner.copy(lab)
+    copy = learner.copy_to_reset(lab)
     if not yes:
-        made = [one for one in copy.manifest.resources if step in (None, one.step)]
-        names = [f"{one.type} {name}" for one, name in named(made, parameters_in(copy.notebook))]
+        made = learner.made(copy.id, step)
+        names = [f"{one.type} {name}" for one, name in made.named]
         if names:
             click.echo(say("cli.reset-what", names=", ".join(names)), err=True)
+        for one in made.unnamed:
+            click.echo(say("cli.torn-unknown", what=f"{one.type} {one.name}"), err=True)
     confirm(say("cli.reset-ask-step" if step else "cli.reset-ask", lab=copy.id, step=step), yes)
-    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+    with starting(scope):
         report = learner.reset(copy.id, step)
     done = "cli.reset-done-step" if step else "cli.reset-done"
     click.echo(say(done, lab=copy.id, step=step, notebook=copy.notebook))
@@ -211,11 +223,18 @@ def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Pa
 @click.option("--name", help="Your name in it. Default: as JupyterHub or this machine knows you.")
 @click.pass_obj
 def submit(scope: Scope, /, lab: str, to: Path | None, name: str | None, collection: Path | None) -> None:
-    """Hand your copy of LAB in: one zip with the notebook and what you changed. It may be incomplete."""
+    """Hand your copy of LAB in as one zip. It may be incomplete.
+
+    The zip holds the notebook, lab.yml, every file in src/, every other file that you added or changed,
+    and submission.json: your name, the time, and your points, tries and hints. Hidden files, links, and
+    __pycache__ and mlruns folders stay out.
+    """
     learner = _learner(scope, collection)
-    with said_when_slow(f"Starting the service of {scope.home.root} …"):
+    with starting(scope):
         submitted = learner.hand_in(lab, to, learner=name)
     click.echo(lab_text.submitted(submitted))
+    if submitted.damage:
+        click.echo(texts()("cli.submitted-damaged", damage=submitted.damage), err=True)
 
 
 def _learner(scope: Scope, collection: Path | None) -> Learner:

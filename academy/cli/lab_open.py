@@ -8,15 +8,20 @@ from pathlib import Path
 
 import click
 
-from academy.cli.verb import Scope, ServiceCommand, said_when_slow
+from academy.cli.lab_learner import LabCommand, starting
+from academy.cli.verb import Scope
+from academy.labs.collection import Collection
+from academy.labs.language import texts
 
 
-@click.command("open", cls=ServiceCommand)
+@click.command("open", cls=LabCommand)
 @click.argument("lab", required=False)
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
 @click.option("--port", type=click.IntRange(1, 65535), help="Default: 8888, or the next one that is free.")
 @click.pass_obj
-def open_labs(scope: Scope, /, lab: str | None, no_browser: bool, port: int | None) -> None:
+def open_labs(
+    scope: Scope, /, lab: str | None, no_browser: bool, port: int | None, collection: Path | None
+) -> None:
     """Open JupyterLab with the labs in view, or with your own copy of LAB.
 
     It shows your work folder, answers on this machine only, and runs until Ctrl-C. When it runs
@@ -25,15 +30,18 @@ def open_labs(scope: Scope, /, lab: str | None, no_browser: bool, port: int | No
     from academy.jupyterlab.installation import Installation
     from academy.jupyterlab.session import Session
 
+    chosen = Collection.locate(collection)
     installation = Installation()
     if not installation.is_current():
         installation.install()
-    notebook = _own_copy(scope, lab) if lab else None
+    notebook = _own_copy(scope, chosen, lab) if lab else None
     scope.home.work.mkdir(parents=True, exist_ok=True)
     session = Session(scope.home, notebook)
     address = session.running() if port is None else None
     if address is not None:
         click.echo(f"JupyterLab runs already: {address}")
+        if collection is not None:
+            click.echo(texts()("cli.open-collection", folder=chosen.root), err=True)
         if not no_browser:
             click.launch(address)
         return
@@ -41,11 +49,16 @@ def open_labs(scope: Scope, /, lab: str | None, no_browser: bool, port: int | No
     click.echo(f"JupyterLab starts in {scope.home.work}; Ctrl-C ends it.")
     sys.stdout.flush()
     # JupyterLab takes this process over, so that Ctrl-C and signals reach it as if it had been called.
-    os.execve(command[0], command, session.environment(os.environ))
+    os.execve(command[0], command, session.environment(_with_labs(collection, chosen)))
 
 
-def _own_copy(scope: Scope, lab: str) -> Path:
+def _own_copy(scope: Scope, collection: Collection, lab: str) -> Path:
     from academy.labs.learning.learner import Learner
 
-    with said_when_slow(f"Starting the service of {scope.home.root} …"):
-        return Learner(scope.home).open(lab)
+    with starting(scope):
+        return Learner(scope.home, collection).open(lab)
+
+
+def _with_labs(given: Path | None, collection: Collection) -> dict[str, str]:
+    """Return the environment of the server: its page and its notebooks take the labs from there."""
+    return {**os.environ, **({} if given is None else {"ACADEMY_LABS": str(collection.root)})}

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from academy.labs.language import texts
+
 Callback = Callable[..., Any]
 
 name = click.option("--name", "-n", required=True)
@@ -86,6 +88,13 @@ def one_of(version: str | None, label: str | None) -> dict[str, str]:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask before what cannot be undone."""
-    if not yes:
-        click.confirm(f"{question}?", abort=True, err=True)
+    """Ask before what cannot be undone; in the learner's language, and with its words for yes and no."""
+    say = texts()
+    while not yes:
+        said = click.prompt(
+            say("cli.ask", question=question), default="", show_default=False, err=True, prompt_suffix=" "
+        )
+        said = said.strip().lower()
+        if said in ("", *say("cli.ask-no").split()):
+            raise click.Abort()
+        yes = said in say("cli.ask-yes").split()

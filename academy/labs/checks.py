@@ -127,8 +127,11 @@ class Facts:
             if isinstance(error, KeyError) and error.args == (name,):
                 raise _no_value(name) from None
             given = ", ".join([*map(repr, args), *(f"{key}={value!r}" for key, value in kwargs.items())])
-            expected = texts()("notebook.call-expected", call=f"{name}({shown(given)})")
-            raise NotYet(expected, f"{type(error).__name__}: {error}") from None
+            say, call = texts(), f"{name}({shown(given)})"
+            unsolved = isinstance(error, NotImplementedError)
+            advice = say("notebook.call-unsolved" if unsolved else "notebook.call-advice", call=call)
+            found = f"{type(error).__name__}: {error}"
+            raise NotYet(say("notebook.call-expected", call=call), found, advice) from None
 
     def run(self, job_name: str) -> Any:
         """Return the MLflow run of a job: ``run.data.metrics``, ``run.data.params``."""

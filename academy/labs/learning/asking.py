@@ -16,13 +16,15 @@ from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
-from academy.errors import AcademyError, ServiceUnavailable
+from academy.errors import AcademyError, InvalidField, ServiceUnavailable
 from academy.labs.checks import CheckResult
 from academy.labs.collection import Lab
 from academy.labs.editions import ipynb
+from academy.labs.editions.edition import own
 from academy.labs.language import texts
 from academy.labs.learning.feedback import CHECKS_MIME
 from academy.labs.learning.live_kernels import LiveKernel
+from academy.labs.learning.own_copy import damaged
 from academy.paths import Home
 
 # A kernel that is busy for longer is not waited for.
@@ -95,11 +97,16 @@ def run_copy(home: Home, copy: Lab, tasks: Sequence[str]) -> Answers:
 
     Raises
     ------
+    InvalidField
+        The copy's notebook cannot be read.
     AcademyError
         The kernel died on the way.
     """
     wanted = [copy.manifest.task(name).id for name in tasks] or [task.id for task in copy.manifest.tasks]
-    planned = plan_of(ipynb.read(copy.notebook), copy.id, wanted)
+    try:
+        planned = plan_of(ipynb.read(copy.notebook), copy.id, wanted)
+    except InvalidField as error:
+        raise damaged(error, copy) from None
     limit_s = int(copy.manifest.limits.cell_s)
     try:
         _execute(planned, home, copy, limit_s)
@@ -121,7 +128,7 @@ def plan_of(notebook: NotebookNode, lab_id: str, wanted: Sequence[str]) -> Noteb
     cells = []
     for index, cell in enumerate(made.cells[: last + 1]):
         here = [task for task, place in places.items() if place == index]
-        if cell.cell_type == "code" and not _own(cell).get("check"):
+        if cell.cell_type == "code" and not own(cell).get("check"):
             cell.outputs = []
             cell.metadata[_NUMBER] = index + 1
             cells.append(cell)
@@ -155,7 +162,7 @@ def _execute(planned: NotebookNode, home: Home, copy: Lab, limit_s: int) -> None
 def _place(notebook: NotebookNode, task: str) -> int:
     """Return the index of the cell after which to check a task: its check's, else its last, else the end."""
     for key in ("check", "task"):
-        found = [index for index, cell in enumerate(notebook.cells) if _own(cell).get(key) == task]
+        found = [index for index, cell in enumerate(notebook.cells) if own(cell).get(key) == task]
         if found:
             return found[-1]
     return len(notebook.cells) - 1
@@ -219,8 +226,3 @@ def _errors(planned: NotebookNode, limit_s: int) -> Iterator[CellError]:
 def _answers(bundles: Sequence[Mapping[str, Any]], errors: tuple[CellError, ...]) -> Answers:
     results = [CheckResult(**found) for data in bundles for found in data[CHECKS_MIME]["results"]]
     return Answers(tuple(results), "\n".join(data["text/plain"] for data in bundles), errors)
-
-
-def _own(cell: NotebookNode) -> Mapping[str, Any]:
-    found = cell.metadata.get("academy")
-    return found if isinstance(found, Mapping) else {}

@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from academy.errors import Conflict, NotFound
+from academy.errors import Conflict, InvalidField, NotFound, ServiceUnavailable
 from academy.labs.collection import Collection, Lab
 from academy.labs.editions.edition import write_edition
 from academy.labs.learning import cards as card_index
 from academy.labs.learning import own_copy
 from academy.labs.learning.events import EventKind, Events, kept_events
 from academy.labs.learning.feedback import Hint
+from academy.labs.learning.made import Made, made_by
 from academy.labs.learning.progress import Progress, progress
 from academy.labs.learning.reset import ResetReport, reset_lab, reset_step
 from academy.labs.learning.source import solution_of
 from academy.labs.learning.submit import Submitted, write_submission
+from academy.labs.manifest import Manifest
 from academy.paths import Home
 from academy.service.process import up
 
@@ -50,9 +52,39 @@ class Learner:
         ------
         NotFound
             There is none yet.
+        Conflict
+            Its folder is there, and lacks the notebook or ``lab.yml``.
+        """
+        copy = self.copy_to_reset(lab_id)
+        if not own_copy.exists(copy):
+            raise _incomplete(copy)
+        return copy
+
+    def sound_copy(self, lab_id: str) -> Lab:
+        """Return the learner's own copy, with a ``lab.yml`` that can be read.
+
+        Raises
+        ------
+        InvalidField
+            It cannot; the message says how to restore it.
+        """
+        copy = self.copy(lab_id)
+        try:
+            _ = copy.manifest
+        except InvalidField as error:
+            raise own_copy.damaged(error, copy) from None
+        return copy
+
+    def copy_to_reset(self, lab_id: str) -> Lab:
+        """Return the learner's own copy, be it whole or not.
+
+        Raises
+        ------
+        NotFound
+            There is none yet.
         """
         copy = own_copy.copy_of(self.home, self.lab(lab_id))
-        if not own_copy.exists(copy):
+        if not copy.folder.exists():
             raise NotFound(
                 f"You have no copy of {copy.id} in {self.home.work} yet. "
                 f"'academy lab start {copy.id}' makes one."
@@ -72,10 +104,7 @@ class Learner:
         if own_copy.exists(copy):
             return copy.notebook
         if copy.folder.exists():
-            raise Conflict(
-                f"{copy.folder} is there, and is no copy of the lab: it lacks {copy.notebook.name} or "
-                "lab.yml. Rename the folder, then start the lab again; nothing was changed."
-            )
+            raise _incomplete(copy)
         self._write_copy(lab)
         self._record(lab, EventKind.STARTED)
         return copy.notebook
@@ -112,15 +141,25 @@ class Learner:
             self._record(lab, EventKind.SOLUTION_SHOWN, task_id)
         return found
 
+    def made(self, lab_id: str, step: str | None = None) -> Made:
+        """Return what the copy, or one step of it, may have made in the workspace, and a reset would undo."""
+        copy = self.copy_to_reset(lab_id)
+        try:
+            events = kept_events(self.home, copy.id)
+        except ServiceUnavailable:  # its record is in a database that only a running service reads
+            events = Events(up(self.home)).read(copy.id)
+        return made_by(copy, self._manifest(copy), events, step)
+
     def reset(self, lab_id: str, step: str | None = None) -> ResetReport:
         """Restore the copy, or one step of it; the old copy is kept aside, what it made is torn down."""
-        copy = self.copy(lab_id)
+        copy = self.copy_to_reset(lab_id) if step is None else self.copy(lab_id)
         lab = self._original(copy)
         info = up(self.home)
+        made = self.made(lab_id, step)
         if step is None:
-            report = reset_lab(info, copy, lambda: self._write_copy(lab))
+            report = reset_lab(info, copy, made, lambda: self._write_copy(lab))
         else:
-            report = reset_step(info, copy, step, lambda folder: write_edition(lab, folder))
+            report = reset_step(info, copy, step, made, lambda folder: write_edition(lab, folder))
         Events(info).append(
             lab.id, EventKind.RESET, step=step, kept=str(report.kept), removed=list(report.removed)
         )
@@ -135,10 +174,20 @@ class Learner:
         copy = self.copy(lab_id)
         info = up(self.home)
         events = Events(info)
-        now = progress(copy.manifest, events.read(copy.id))
+        now = progress(self._manifest(copy), events.read(copy.id))
         submitted = write_submission(copy, now, to or self.home.work / "submissions", learner=learner)
         events.append(copy.id, EventKind.SUBMITTED, file=submitted.file.name, points=now.points)
         return submitted
+
+    def _manifest(self, copy: Lab) -> Manifest:
+        """Return what the lab says of itself: in the copy, or in its original where the copy's is damaged."""
+        try:
+            return copy.manifest
+        except (InvalidField, NotFound) as error:
+            try:
+                return self._original(copy).manifest
+            except NotFound:
+                raise own_copy.damaged(error, copy) from None
 
     def _original(self, copy: Lab) -> Lab:
         """Return what the copy was made from: in this collection, or in the one that the copy names."""
@@ -165,3 +214,11 @@ class Learner:
 
     def _record(self, lab: Lab, kind: EventKind, task: str | None = None, **data: Any) -> None:
         Events(up(self.home)).append(lab.id, kind, task, **data)
+
+
+def _incomplete(copy: Lab) -> Conflict:
+    lacks = " and ".join(own_copy.missing(copy))
+    return Conflict(
+        f"{copy.folder} is there, and is no copy of the lab: it lacks {lacks}. Nothing was changed. "
+        f"'academy lab reset {copy.id}' keeps the folder aside, and makes a fresh copy in its place."
+    )

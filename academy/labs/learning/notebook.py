@@ -20,7 +20,7 @@ from academy.client import connect
 from academy.client.credential import MachineCredential
 from academy.client.sdk import import_sdk
 from academy.errors import AcademyError, NotFound, ServiceUnavailable, choices
-from academy.labs.checks import CheckResult, Facts, OwnValues, load_checks, run_check
+from academy.labs.checks import Facts, OwnValues, load_checks, run_check
 from academy.labs.collection import Lab
 from academy.labs.language import texts
 from academy.labs.learning import live_kernels
@@ -36,6 +36,7 @@ from academy.labs.learning.feedback import (
     of_solution,
     stable,
 )
+from academy.labs.learning.made import NAMES, names_in
 from academy.labs.learning.progress import Progress, TaskProgress, progress
 from academy.labs.manifest import Task
 from academy.paths import Home
@@ -49,10 +50,13 @@ _HELD_AS = "_academy_guide"
 # The longest message that the record keeps.
 _MESSAGE = 2000
 
+# What to say to whoever runs a cell.
+_UNRECORDED = "notebook.not-recorded"
+
 _Shown = TypeVar("_Shown", bound=Feedback)
 
 
-def check(task: str = "") -> Checked:
+def check(task: str = "", *more: object) -> Checked:
     """Check one task of this lab: show what was expected, what was found and what to try, and record it.
 
     Parameters
@@ -65,17 +69,17 @@ def check(task: str = "") -> Checked:
     Checked
         The result, with ``passed``, ``points``, ``max_points`` and ``message``; true when it passed.
     """
-    return guide().shown(lambda one: one.check(task))
+    return guide().shown(lambda one: one.check(task, *more))
 
 
-def hint(task: str = "") -> Feedback:
+def hint(task: str = "", *more: object) -> Feedback:
     """Show the next of a task's three hints, and record that it was asked for."""
-    return guide().shown(lambda one: one.hint(task))
+    return guide().shown(lambda one: one.hint(task, *more))
 
 
-def solution(task: str = "") -> Feedback:
+def solution(task: str = "", *more: object) -> Feedback:
     """Show a solution of a task, and record that it was looked at."""
-    return guide().shown(lambda one: one.solution(task))
+    return guide().shown(lambda one: one.solution(task, *more))
 
 
 def answer(lab_id: str, *tasks: str) -> Feedback:
@@ -128,12 +132,12 @@ class Guide:
     # Hints shown while no service could record them.
     _unrecorded: dict[str, int] = field(default_factory=dict, repr=False)
 
-    def check(self, name: str) -> Checked:
-        lab, task = self._task(name, "check")
+    def check(self, *given: object) -> Checked:
+        lab, task = self._task(given, "check")
         return self._checked(lab, task)
 
-    def hint(self, name: str) -> Feedback:
-        lab, task = self._task(name, "hint")
+    def hint(self, *given: object) -> Feedback:
+        lab, task = self._task(given, "hint")
         so_far = max(self._progress(lab, task).hints, self._unrecorded.get(f"{lab.id}/{task.id}", 0))
         level = min(so_far + 1, len(task.hints))
         notes: tuple[str, ...] = ()
@@ -143,8 +147,8 @@ class Guide:
         text = task.hints[level - 1] if level else ""
         return of_hint(Hint(level, len(task.hints), text), task, notes=notes)
 
-    def solution(self, name: str) -> Feedback:
-        lab, task = self._task(name, "solution")
+    def solution(self, *given: object) -> Feedback:
+        lab, task = self._task(given, "solution")
         # It reads notebooks with nbformat, which takes longer to import than all of this.
         found: str = importlib.import_module("academy.labs.learning.source").solution_of(
             self.home, lab, task.id
@@ -157,7 +161,7 @@ class Guide:
         own = current_lab(self.home, self.shell.user_ns)
         lab = own if own.id == lab.id else lab
         tasks = [lab.manifest.task(name) for name in names] if names else list(lab.manifest.tasks)
-        found = [self._checked(lab, task) for task in tasks]
+        found = [self._checked(lab, task, "notebook.not-recorded-outside") for task in tasks]
         results = [stable(one.result) for one in found]
         text = "\n".join(one.text for one in found)
         return Feedback({"text/plain": text, CHECKS_MIME: {"lab": lab.id, "results": results}})
@@ -189,7 +193,8 @@ class Guide:
     def forget_kernel(self) -> None:
         live_kernels.forget(self.home)
 
-    def _task(self, name: str, call: str) -> tuple[Lab, Task]:
+    def _task(self, given: tuple[object, ...], call: str) -> tuple[Lab, Task]:
+        name = given[0] if len(given) == 1 and isinstance(given[0], str) else ""
         lab_id, slash, task = name.rpartition("/")
         if slash:
             lab = named_lab(self.home, lab_id)
@@ -197,30 +202,35 @@ class Guide:
             lab = current_lab(self.home, self.shell.user_ns, call=call, task=task)
         if not task:
             known = choices(one.id for one in lab.manifest.tasks)
-            raise NotFound(texts()("notebook.no-task", call=f'{call}("…")', tasks=known))
+            is_empty = len(given) == 1 and isinstance(given[0], str)
+            key = "notebook.no-task" if is_empty else "notebook.one-task"
+            raise NotFound(texts()(key, call=f'{call}("…")', tasks=known))
         return lab, lab.manifest.task(task)
 
-    def _checked(self, lab: Lab, task: Task) -> Checked:
+    def _checked(self, lab: Lab, task: Task, unrecorded: str = _UNRECORDED) -> Checked:
         facts = Facts(OwnValues(self.shell.user_ns), lab.folder, self._client)
         result = run_check(load_checks(lab.checks_file), task, facts, hint=f'hint("{task.id}")')
-        notes = self._record_check(lab, task, result)
+        found = {name: getattr(result, name) for name in ("passed", "points", "max_points")}
+        shortened = {name: getattr(result, name)[:_MESSAGE] for name in ("message", "error")}
+        notes = self._record(lab, EventKind.CHECKED, task, unrecorded=unrecorded, **found, **shortened)
         so_far = TaskProgress(task) if result.passed else self._progress(lab, task)
         return of_check(result, so_far, notes=notes)
 
-    def _record_check(self, lab: Lab, task: Task, result: CheckResult) -> tuple[str, ...]:
-        found = {name: getattr(result, name) for name in ("passed", "points", "max_points")}
-        shortened = {name: getattr(result, name)[:_MESSAGE] for name in ("message", "error")}
-        return self._record(lab, EventKind.CHECKED, task, **found, **shortened)
+    def _record(
+        self, lab: Lab, kind: EventKind, task: Task, *, unrecorded: str = _UNRECORDED, **data: Any
+    ) -> tuple[str, ...]:
+        """Record an event; return what to say when that could not be done, which is no reason to fail.
 
-    def _record(self, lab: Lab, kind: EventKind, task: Task, **data: Any) -> tuple[str, ...]:
-        """Record an event; return what to say when that could not be done, which is no reason to fail."""
+        With it go the values that name what the lab makes: only the kernel knows those that are computed.
+        """
+        data[NAMES] = names_in(lab.manifest.resources, self.shell.user_ns)
         now = status(self.home)
         try:
             if now.state != "running" or now.info is None:
-                return (texts()("notebook.not-recorded"),)
+                return (texts()(unrecorded),)
             Events(now.info).append(lab.id, kind, task.id, **data)
         except ServiceUnavailable:
-            return (texts()("notebook.not-recorded"),)
+            return (texts()(unrecorded),)
         except (AcademyError, OSError) as error:
             return (texts()("notebook.not-recorded-because", reason=error),)
         return ()

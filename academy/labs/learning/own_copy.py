@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from academy.errors import AcademyError, InvalidField
 from academy.labs.collection import MANIFEST, Collection, Lab
 from academy.paths import Home, read_json, write_json
 
@@ -35,6 +36,19 @@ def copy_of(home: Home, lab: Lab) -> Lab:
 def exists(copy: Lab) -> bool:
     """Tell whether the copy is there, as far as opening it needs."""
     return copy.notebook.is_file() and (copy.folder / MANIFEST).is_file()
+
+
+def missing(copy: Lab) -> list[str]:
+    """Return what the copy lacks of what ``exists`` looks for."""
+    return [path.name for path in (copy.notebook, copy.folder / MANIFEST) if not path.is_file()]
+
+
+def damaged(error: AcademyError, copy: Lab) -> InvalidField:
+    """Return an error about one of the copy's files with what can be done about it."""
+    said = " ".join(error.message.split())
+    return InvalidField(
+        f"{said} Restore the whole lab, which keeps your copy aside: 'academy lab reset {copy.id}'."
+    )
 
 
 def write_record(copy: Lab, collection: Collection) -> None:

@@ -16,8 +16,9 @@ from nbformat import NotebookNode
 from academy.errors import InvalidField, NotFound, choices
 from academy.labs.collection import Lab
 from academy.labs.editions import ipynb
-from academy.labs.learning.own_copy import files_in
-from academy.labs.learning.teardown import parameters_in, tear_down
+from academy.labs.learning.made import Made
+from academy.labs.learning.own_copy import damaged, files_in
+from academy.labs.learning.teardown import tear_down
 from academy.service.process import ServiceInfo
 
 
@@ -33,9 +34,9 @@ class ResetReport:
     restored: tuple[str, ...] = ()
 
 
-def reset_lab(info: ServiceInfo, copy: Lab, write_copy: Callable[[], None]) -> ResetReport:
+def reset_lab(info: ServiceInfo, copy: Lab, made: Made, write_copy: Callable[[], None]) -> ResetReport:
     """Tear down what the lab made, move the copy aside, and have a fresh one written."""
-    removed = tear_down(info, copy.manifest.resources, parameters_in(copy.notebook))
+    removed = tear_down(info, made)
     kept = _aside(copy.folder)
     copy.folder.rename(kept)
     try:
@@ -47,7 +48,9 @@ def reset_lab(info: ServiceInfo, copy: Lab, write_copy: Callable[[], None]) -> R
     return ResetReport(kept, removed)
 
 
-def reset_step(info: ServiceInfo, copy: Lab, step: str, write_edition: Callable[[Path], Lab]) -> ResetReport:
+def reset_step(
+    info: ServiceInfo, copy: Lab, step: str, made: Made, write_edition: Callable[[Path], Lab]
+) -> ResetReport:
     """Tear down what the step made, and put its cells and files back as they were at first.
 
     A file belongs to the step when a cell of the step names it. What the learner added elsewhere stays.
@@ -68,11 +71,8 @@ def reset_step(info: ServiceInfo, copy: Lab, step: str, write_edition: Callable[
         try:
             found = ipynb.read(copy.notebook)
         except InvalidField as error:
-            raise InvalidField(
-                f"{error.message} Restore the whole lab: 'academy lab reset {copy.id}'."
-            ) from None
-        made = [resource for resource in copy.manifest.resources if resource.step == step]
-        removed = tear_down(info, made, parameters_in(copy.notebook))
+            raise damaged(error, copy) from None
+        removed = tear_down(info, made)
         kept = _aside(copy.folder)
         shutil.copytree(copy.folder, kept, symlinks=True)
         ipynb.write(restored(found, original, step), copy.notebook)

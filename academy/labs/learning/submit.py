@@ -9,6 +9,7 @@ import re
 import stat
 import tempfile
 import time
+import unicodedata
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from academy import __version__
-from academy.errors import AcademyError, UserError
+from academy.errors import AcademyError, Conflict, InvalidField, UserError
 from academy.labs.collection import MANIFEST, Lab
-from academy.labs.learning.own_copy import changed_files, files_in, links_in
+from academy.labs.editions import ipynb
+from academy.labs.learning.own_copy import changed_files, damaged, files_in, links_in
 from academy.labs.learning.progress import Progress
 
 RECORD = "submission.json"
@@ -27,15 +29,22 @@ RECORD = "submission.json"
 MOST_BYTES = 100 * 1024**2
 MOST_FILES = 500
 
+# A file's name has 255 at most, with the lab and the time in it.
+_NAME_BYTES = 80
+
 
 @dataclass(frozen=True)
 class Submitted:
-    """``files`` are what the zip holds, ``links`` what was left out because it leads elsewhere."""
+    """``files`` are what the zip holds, ``links`` what was left out because it leads elsewhere.
+
+    ``damage`` says what is wrong with a notebook that cannot be read, and is empty for any other.
+    """
 
     file: Path
     files: tuple[str, ...]
     links: tuple[str, ...]
     progress: Progress
+    damage: str = ""
 
 
 def write_submission(
@@ -52,6 +61,8 @@ def write_submission(
 
     Raises
     ------
+    Conflict
+        The file is there already.
     UserError
         There is more to hand in than a submission may hold; the message names the largest files.
     """
@@ -66,7 +77,8 @@ def write_submission(
         _write(target, copy.folder, files, record)
     except OSError as error:
         raise AcademyError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from error
-    return Submitted(target, tuple(map(str, files)), tuple(map(str, links_in(copy.folder))), progress)
+    links = tuple(map(str, links_in(copy.folder)))
+    return Submitted(target, tuple(map(str, files)), links, progress, _damage(copy))
 
 
 def learner_name() -> str:
@@ -104,13 +116,36 @@ def _refuse_too_much(folder: Path, files: Sequence[Path], most_bytes: int) -> No
 
 def _target(copy: Lab, to: Path, learner: str, now: float) -> Path:
     if to.suffix == ".zip":
+        if os.path.lexists(to):
+            raise Conflict(
+                f"{to} is there already, and is left as it is. Choose another --to, or give a folder: "
+                "in it each submission gets a name of its own."
+            )
         return to
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
-    plain = re.sub(r"[^A-Za-z0-9.@+-]+", "_", learner).strip("._") or "learner"
+    plain = _as_file_name(learner)
     target, number = to / f"{copy.id}-{plain}-{stamp}.zip", 2
     while target.exists():
         target, number = to / f"{copy.id}-{plain}-{stamp}-{number}.zip", number + 1
     return target
+
+
+def _as_file_name(text: str) -> str:
+    """Return a name as part of a file's: letters and digits of any script stay, and no file gets too long."""
+    kept = [
+        one if unicodedata.category(one)[0] in "LMN" or one in ".@+-" else "_"
+        for one in unicodedata.normalize("NFC", text)
+    ]
+    short = re.sub("_+", "_", "".join(kept)).encode(errors="replace")[:_NAME_BYTES].decode(errors="ignore")
+    return short.strip("._") or "learner"
+
+
+def _damage(copy: Lab) -> str:
+    try:
+        ipynb.read(copy.notebook)
+    except InvalidField as error:
+        return damaged(error, copy).message
+    return ""
 
 
 def _record(copy: Lab, progress: Progress, learner: str, now: float, files: Iterable[Path]) -> dict[str, Any]:
