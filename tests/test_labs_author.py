@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,6 +111,13 @@ class Plant:
 # A cell of "*" may be of any id.
 PLANTS: list[Plant] = [
     Plant("title", lambda d: d.manifest(lambda m: m.update(title="A title.")), MANIFEST, "", "'A title.'"),
+    Plant(
+        "number",
+        lambda d: shutil.copytree(d.lab.folder, d.lab.folder.with_name("90-other-name")),
+        MANIFEST,
+        "",
+        "90-other-name has the number 90 too",
+    ),
     Plant("minutes", lambda d: d.manifest(lambda m: m.update(minutes=55)), MANIFEST, "", "55 minutes"),
     Plant("objectives", lambda d: d.manifest(lambda m: m.update(objectives=[])), MANIFEST, "", "missing"),
     Plant(
@@ -309,7 +317,7 @@ PLANTS: list[Plant] = [
         lambda d: d.manifest(lambda m: m["tasks"][0].update(hidden_points=1)),
         MANIFEST,
         "",
-        "register-table has 1 hidden points, and none",
+        "register-table has 1 hidden point, and none",
     ),
     Plant("python", lambda d: d.cell("connect", source="print('a'"), NOTEBOOK, "connect", "not Python"),
     Plant(
@@ -586,6 +594,83 @@ def test_a_planted_fault_is_named(draft: Draft, plant: Plant) -> None:
         assert ids[found.number] == plant.cell
 
 
+# Code that reads a file that is not there.
+MISSING = (
+    'open("./data/none.csv")',
+    'f = "data/none.csv"\npd.read_csv(f)',
+    'pd.read_csv("./../labs/90-count-days/data/none.csv")',
+    'from pathlib import Path\n(Path("../labs/90-count-days") / "data" / "none.csv").read_text()',
+    'import os\nfolder = "../labs/90-count-days/data"\nopen(os.path.join(folder, "none.csv"))',
+    'Data(name="none", path="./data/none.csv")',
+    'ml_client.jobs.download("a")\nopen("data/none.csv")',
+    'open("data/some.csv", "w")\nopen("data/none.csv", "r")',
+)
+# Code that reads what it has made, what may have come from elsewhere, or no file.
+MADE = (
+    'with open("out.csv", "w") as file:\n    print(1, file=file)\nopen("out.csv")',
+    'plot = "plot.png"\nplt.savefig(plot)\nopen(plot, "rb")',
+    'months.to_csv("data/out/a.csv")\npd.read_csv("./data/out/a.csv")',
+    'for i in range(3):\n    open(f"p{i}.json", "w")\nopen("p1.json")',
+    'ml_client.jobs.download("a", download_path="data/out")\nopen("data/out/b.json")',
+    'ml_client.jobs.download("a")\nopen("artifacts/b.json")',
+    '!wget -O data/new.csv https://learn.microsoft.com/a\npd.read_csv("data/new.csv")',
+    'open("../labs/90-count-days/data/new.csv", "w")\nopen("../labs/90-count-days/data/new.csv")',
+    'pd.read_csv("https://learn.microsoft.com/a.csv")',
+    'pd.read_csv(f"data/{limit}.csv")',
+    'Model(name="a", path="azureml://jobs/a/outputs/artifacts/paths/model/")',
+    'sns.load_dataset("iris")',
+)
+
+
+@pytest.mark.parametrize("code", MISSING)
+def test_a_file_that_code_reads_has_to_be_there(draft: Draft, code: str) -> None:
+    draft.cell("count-table", add="\n" + code)
+    (found,) = draft.findings()
+    assert (found.rule, found.cell) == ("files", "count-table")
+    assert found.what.startswith("There is no ")
+    assert found.what.endswith("data/none.csv.")
+
+
+@pytest.mark.parametrize("code", MADE)
+def test_a_file_that_the_notebook_makes_need_not_be_there(draft: Draft, code: str) -> None:
+    draft.cell("count-table", add="\n" + code)
+    assert draft.findings() == []
+
+
+def test_a_path_of_an_edition_is_not_found_in_the_collection(draft: Draft) -> None:
+    draft.cell("count-table", add='\nopen("./data/months.csv")')
+    (found,) = draft.findings()
+    assert found.what == "'./data/months.csv' is not found from where the notebook runs."
+    assert found.do == f"Write ../labs/{LAB}/data/months.csv."
+
+
+def test_remedies_offer_only_what_there_is(draft: Draft) -> None:
+    draft.manifest(lambda m: m.update(prerequisites=["17-go-away"]))
+    draft.manifest(lambda m: m["resources"][0].update(name="{none}"))
+    notebook = draft.notebook()
+    for cell in notebook["cells"]:
+        cell["metadata"].get("academy", {}).pop("step", None)
+        cell["source"] = [] if cell["id"] == "values" else cell["source"]
+    draft.write(notebook)
+    remedies = {one.rule: one.do for one in draft.findings()}
+    assert remedies["prerequisites"] == "Take 17-go-away out: there is no other lab."
+    assert remedies["steps"] == "Set metadata.academy.step in its cells."
+    assert remedies["resources"].startswith("Make none a parameter")
+
+
+def test_an_unstable_path_is_shown_whole(draft: Draft) -> None:
+    draft.prints("written to /tmp/tmpab12/request.json\n")
+    (found,) = draft.findings()
+    assert "'/tmp/tmpab12/request.json'" in found.what
+
+
+def test_what_cannot_be_read_ends_with_a_stop(draft: Draft) -> None:
+    (draft.lab.folder / "lab.yml").write_text("title: a: b\n")
+    (found,) = draft.findings()
+    assert found.rule == "readable"
+    assert found.what.endswith(".")
+
+
 def test_every_rule_has_a_planted_fault() -> None:
     assert {rule.id for rule in RULES} == {plant.rule for plant in PLANTS} | {"unstable-output"}
     assert len({rule.id for rule in RULES}) == len(RULES)
@@ -706,6 +791,24 @@ def test_a_new_lab_takes_its_title_and_spoils_nothing(tmp_path: Path) -> None:
     assert sorted(lab.id for lab in collection.labs()) == [LAB]
 
 
+@pytest.mark.parametrize("title", ['It: "quoted" — ü #x', "- yes", "a\\b", "Count days"])
+def test_a_title_is_kept_as_it_is(tmp_path: Path, title: str) -> None:
+    made = new_lab(Collection(tmp_path), LAB, title=title)
+    assert made.manifest.title == title
+    first = json.loads(made.notebook.read_text(encoding="utf-8"))["cells"][0]
+    assert "".join(first["source"]).splitlines()[0] == f"# {title}"
+
+
+def test_a_number_is_that_of_one_lab(draft: Draft) -> None:
+    with pytest.raises(Conflict, match=f"90 is that of {LAB}"):
+        new_lab(draft.collection, "90-other-name")
+    assert [lab.id for lab in draft.collection.labs()] == [LAB]
+    shutil.copytree(draft.lab.folder, draft.lab.folder.with_name("90-other-name"))
+    with pytest.raises(UserError, match=f"'90' is that of 2 labs: '{LAB}', '90-other-name'"):
+        draft.collection.lab("90")
+    assert draft.collection.lab(LAB) == draft.lab
+
+
 @pytest.fixture
 def academy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Run the command in an empty folder, with a home of its own."""
@@ -760,9 +863,34 @@ def test_lint_of_a_lab_that_is_not_there(academy: Callable[..., Result]) -> None
     missing = academy("lab", "lint", "77-not-there")
     assert missing.exit_code == 3
     assert "'00-run-quickstart'" in missing.stderr
-    nothing = academy("lab", "lint", "--collection", "nowhere")
-    assert nothing.exit_code == 3
-    assert "'academy lab new NN-verb-noun' begins one" in nothing.stderr
+
+
+@pytest.mark.parametrize("command", [("lab", "lint"), ("test",), ("lab", "lint", "15"), ("test", "15")])
+@pytest.mark.parametrize("folder", [".", "nowhere"])
+def test_where_there_are_no_labs_each_command_says_so(
+    academy: Callable[..., Result], command: tuple[str, ...], folder: str
+) -> None:
+    said = academy(*command, "--collection", folder)
+    assert said.exit_code == 3
+    where = Path.cwd() / folder
+    assert (
+        said.stderr == f"academy: There are no labs in {where}. 'academy lab new NN-verb-noun' begins one.\n"
+    )
+    listed = academy("lab", "list", "--collection", folder)
+    assert listed.exit_code == 0, listed.stderr
+    assert str(where) in listed.stdout
+
+
+def test_that_there_are_no_labs_is_said_without_importing_the_linter(tmp_path: Path) -> None:
+    academy = str(Path(sys.executable).with_name("academy"))
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", academy, "lab", "lint", "--collection", str(tmp_path)],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3, done.stderr
+    assert "academy.labs.collection" in done.stderr
+    assert "nbformat" not in done.stderr
 
 
 def test_lint_lists_its_rules(academy: Callable[..., Result]) -> None:

@@ -18,7 +18,7 @@ from traitlets.config import Configurable
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from academy.errors import Conflict
-from academy.labs.classroom.measure import Disk, Machine, Measured, Measurement, size_mb
+from academy.labs.classroom.measure import Disk, Machine, Measured, Measurement, answers, size_mb
 from academy.labs.classroom.memory import Memory, of_processes, tree
 from academy.labs.classroom.recipe import FILES, write_recipe
 from academy.labs.classroom.room import Room, as_json, as_text
@@ -67,6 +67,9 @@ def test_the_command_measures_this_machine_and_leaves_nothing(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["learners"] == 7
+    told = done.stderr.splitlines()
+    for one in [*found["memory"], *found["disk"]]:
+        assert any(line.startswith(f"  {one['name']}: ") for line in told), told
     parts = {part["name"]: part for part in found["memory"]}
     assert list(parts) == [
         "service",
@@ -92,6 +95,14 @@ def test_the_command_measures_this_machine_and_leaves_nothing(tmp_path: Path) ->
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tljh"]
     here = [p for p in psutil.process_iter() if p.pid not in before and _names(p, tmp_path)]
     assert here == []
+
+
+def test_a_server_whose_record_is_half_written_does_not_answer_yet(tmp_path: Path) -> None:
+    record = tmp_path / "jpserver-1.json"
+    assert not answers(record)
+    for half in ("", '{"url": "http://127.0.0.1:1/", "tok'):
+        record.write_text(half)
+        assert not answers(record)
 
 
 def _names(process: psutil.Process, folder: Path) -> bool:

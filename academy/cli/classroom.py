@@ -30,7 +30,7 @@ def class_(
     """Print what a room needs: memory and disk for each learner, measured on this machine.
 
     A service, a kernel, a job and JupyterLab are started in a temporary home, measured and ended; your own
-    service is left alone. It takes about 15 seconds.
+    service is left alone. It takes up to a minute.
     """
     from academy.labs.classroom import room as rooms
     from academy.labs.classroom.measure import measure

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import click
 
 from academy.cli.verb import ServiceCommand
-from academy.errors import NotFound
 
 if TYPE_CHECKING:
     from academy.labs.lint import Finding
@@ -55,20 +54,22 @@ def lint(_scope: object, labs: tuple[str, ...], collection: Path | None, as_json
     """Look for what a good lab does not have, in all labs when none is named.
 
     \b
-    Exit status: 0 nothing found, 1 something to mend, 3 there is no such lab.
+    Exit status: 0 nothing found, 1 something to mend, 3 there is no such lab, or none at all.
     """
+    from academy.client.sdk import quick_jsonschema
     from academy.labs.collection import Collection
-    from academy.labs.lint import RULES, lint_all
 
+    where = Collection.locate(collection)
+    chosen = [] if rules else where.chosen(labs)
+    if not chosen and not rules:
+        raise where.has_none()
+    with quick_jsonschema():  # for reading notebooks
+        from academy.labs.lint import RULES, lint_all
     if rules:
         width = max(len(rule.id) for rule in RULES)
         for rule in RULES:
             click.echo(f"{rule.id:{width}}  {rule.asks}")
         return
-    where = Collection.locate(collection)
-    chosen = where.chosen(labs)
-    if not chosen:
-        raise NotFound(f"There are no labs in {where.root}. 'academy lab new NN-verb-noun' begins one.")
     found = lint_all(chosen, where)
     if labs:
         found.pop("", None)

@@ -46,7 +46,8 @@ def test(
     check has to pass. As learners get it: every check has to fail.
 
     \b
-    Exit status: 0 all is well, 1 a lab failed, 2 there is no such lab, 130 interrupted.
+    Exit status: 0 all is well, 1 a lab failed, 2 a wrong option, 3 there is no such lab, or none at all,
+    130 interrupted.
     """
     from academy.labs.nursery import Nursery
 
@@ -74,13 +75,13 @@ def _plan(
     from academy.labs.suite.units import labs_of
 
     found = Collection.locate(collection)
+    labs = labs_of(found, names)
+    if not labs:
+        raise found.has_none()
     try:
-        labs = labs_of(found, names)
         values = _values(labs, given, update=asked["update"])
     except AcademyError as error:
         raise Failure(error.message, _INVALID) from None
-    if not labs:
-        raise Failure(f"There is no lab in {found.root}: it needs notebooks/ and labs/.", _INVALID)
     folder = (report / "notebooks").absolute() if report else None
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
@@ -130,7 +131,7 @@ def _say(lab: LabReport, width: int) -> None:
         click.echo("        " + problem.replace("\n", "\n        "))
     for cell in lab.cells:
         if cell.difference:
-            click.echo(f"        output of cell {cell.number}, stored (-) and new (+):")
+            click.echo(f"        output of {cell.place}, stored (-) and new (+):")
             click.echo("          " + "\n          ".join(_first_lines(cell.difference)))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from academy.errors import NotFound, choices
+from academy.errors import NotFound, UserError, choices
 from academy.labs.manifest import LAB_ID, Manifest, read_manifest
 
 MANIFEST = "lab.yml"
@@ -29,6 +29,10 @@ class Lab:
     id: str
     notebook: Path
     folder: Path
+
+    @property
+    def number(self) -> str:
+        return self.id.partition("-")[0]
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -69,12 +73,21 @@ class Collection:
         ------
         NotFound
             There is none; the message names those there are.
+        UserError
+            Several labs have this number; the message names them.
         """
-        for lab in self.labs():
-            if name in (lab.id, lab.id.partition("-")[0]):
-                return lab
-        known = choices(lab.id for lab in self.labs())
+        labs = self.labs()
+        found = called(name, labs)
+        if found:
+            return found
+        if not labs:
+            raise self.has_none()
+        known = choices(lab.id for lab in labs)
         raise NotFound(f"There is no lab {name!r} in {self.root}. Labs: {known}.")
+
+    def has_none(self) -> NotFound:
+        """Return the error that says so."""
+        return NotFound(f"There are no labs in {self.root}. 'academy lab new NN-verb-noun' begins one.")
 
     def chosen(self, names: Sequence[str]) -> list[Lab]:
         """Return the labs of these names, or all when none is named."""
@@ -87,6 +100,21 @@ class Collection:
 
     def _lab(self, name: str) -> Lab:
         return Lab(name, self.root / "notebooks" / f"{name}.ipynb", self.root / "labs" / name)
+
+
+def called(name: str, labs: Sequence[Lab]) -> Lab | None:
+    """Return the lab of this id, or of this number when only one has it; ``None`` when there is none.
+
+    Raises
+    ------
+    UserError
+        Several labs have this number; the message names them.
+    """
+    found = [lab for lab in labs if lab.id == name] or [lab for lab in labs if lab.number == name]
+    if len(found) > 1:
+        named = choices(lab.id for lab in found)
+        raise UserError(f"The number {name!r} is that of {len(found)} labs: {named}. Name one in full.")
+    return found[0] if found else None
 
 
 def edition_in(folder: Path) -> Lab:

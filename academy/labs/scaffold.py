@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from academy.errors import Conflict, UserError
@@ -22,7 +23,7 @@ def new_lab(collection: Collection, lab_id: str, *, title: str | None = None) ->
     UserError
         The id is not of the form NN-verb-noun.
     Conflict
-        A file of the lab is there already; nothing was written.
+        A file of the lab is there already, or another lab of its number; nothing was written.
     """
     if not LAB_ID.fullmatch(lab_id):
         raise UserError(
@@ -34,12 +35,27 @@ def new_lab(collection: Collection, lab_id: str, *, title: str | None = None) ->
         raise Conflict(
             f"{collection.root / taken[0]} is there already. Choose another name, or move it away."
         )
+    number = lab_id.partition("-")[0]
+    same = [lab.id for lab in collection.labs() if lab.number == number]
+    if same:
+        raise Conflict(
+            f"The number {number} is that of {same[0]} in {collection.root}. Choose another number: labs are "
+            "named by it."
+        )
     for name, file in targets.items():
         content = file.read_text(encoding="utf-8").replace(_NAMED, lab_id)
         target = collection.root / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content.replace(_TITLE, title or _TITLE), encoding="utf-8")
+        target.write_text(content.replace(_TITLE, _written(title or _TITLE, target)), encoding="utf-8")
     return collection.lab(lab_id)
+
+
+def _written(title: str, file: Path) -> str:
+    """Return the title as it stands in a file: quoted as JSON, which YAML reads too, where it has to be."""
+    quoted = json.dumps(title, ensure_ascii=False)
+    if file.suffix == ".ipynb":
+        return quoted[1:-1]
+    return quoted if file.suffix == ".yml" else title
 
 
 def _renamed(file: Path, lab_id: str) -> str:

@@ -142,7 +142,10 @@ def measure(collection: Collection, say: Callable[[str], None]) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="academy-room-") as name:
         root = Path(name)
         machine = Machine.this(root)
-        running = list(_running(root, say))
+        running = []
+        for one in _running(root, say):
+            running.append(one)
+            say(f"  {one.name}: {one.not_measured or f'{one.memory.total_mb:.0f} MB of memory'}")
         home_mb = size_mb(root / "home")
     say("Measuring the disk …")
     labs = collection.labs()
@@ -151,7 +154,11 @@ def measure(collection: Collection, say: Callable[[str], None]) -> Measurement:
         Disk("home after one job", home_mb, False, "ACADEMY_HOME of each"),
         Disk(f"copies of the labs ({len(labs)})", copies_mb, False, "ACADEMY_WORK of each"),
     )
-    return Measurement(machine, tuple(running), (*_shared_disks(), *own), time.monotonic() - began)
+    disks = []
+    for disk in (*own, *_shared_disks()):
+        disks.append(disk)
+        say(f"  {disk.name}: {disk.mb:.0f} MB on disk")
+    return Measurement(machine, tuple(running), tuple(disks), time.monotonic() - began)
 
 
 def size_mb(folder: Path) -> float:
@@ -269,7 +276,7 @@ def _jupyterlab(environment: dict[str, str], root: Path) -> Measured:
         )
     try:
         record = root / "runtime" / f"jpserver-{server.pid}.json"
-        if not _until(lambda: _answers(record) or server.poll() is not None) or server.poll() is not None:
+        if not _until(lambda: answers(record) or server.poll() is not None) or server.poll() is not None:
             return Measured("JupyterLab", not_measured="it does not start here")
         return Measured.of("JupyterLab", tree(server.pid))
     finally:
@@ -281,8 +288,12 @@ def _jupyterlab(environment: dict[str, str], root: Path) -> Measured:
             server.wait()
 
 
-def _answers(record: Path) -> bool:
-    found = read_json(record)
+def answers(record: Path) -> bool:
+    """Tell whether the server that Jupyter's ``record`` is of shows JupyterLab."""
+    try:
+        found = read_json(record)
+    except ValueError:  # Jupyter is writing it
+        return False
     if not found:
         return False
     try:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from academy.errors import AcademyError, NotFound, choices
-from academy.labs.collection import Collection, Lab
+from academy.labs.collection import Collection, Lab, called
 from academy.labs.learning.events import kept_events
 from academy.labs.learning.own_copy import copy_of, exists
 from academy.labs.learning.progress import Progress, progress
@@ -57,11 +57,13 @@ def find_lab(home: Home, collection: Collection, name: str) -> Lab:
     ------
     NotFound
         There is none; the message names those there are.
+    UserError
+        Several labs have this number; the message names them.
     """
     known = known_labs(home, collection)
-    for lab in known:
-        if name in (lab.id, lab.id.partition("-")[0]):
-            return lab
+    found = called(name, known)
+    if found:
+        return found
     raise NotFound(
         f"There is no lab {name!r} in {collection.root} or {home.work}. "
         f"Labs: {choices(lab.id for lab in known)}."

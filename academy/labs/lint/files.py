@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from academy.labs.editions.layout import files_of
-from academy.labs.lint.source import Finding, Rule, Source
+from academy.labs.lint.paths import Paths, paths_of
+from academy.labs.lint.source import Cell, Finding, Rule, Source
 
 MEGABYTE = 2**20
 FILE_BYTES, LAB_BYTES, NOTEBOOK_BYTES = 2 * MEGABYTE, 8 * MEGABYTE, MEGABYTE
@@ -63,14 +64,16 @@ def _named_files(source: Source) -> Iterator[Finding]:
     """Look for the lab's files that cells name: ``../labs/NN-verb-noun/src/train.py``."""
     mention = re.compile(rf"(?<![\w./-])((?:\.\./)?labs/{re.escape(source.lab.id)}(?:/[\w./-]*\w)?)")
     other = re.compile(r"(?<![\w./-])\.\./labs/(\d\d-[a-z0-9-]+)")
+    paths = paths_of(source.cells)
+    yield from _read_files(source, paths, mention)
     for cell in source.cells:
         for name in dict.fromkeys(mention.findall(cell.source)):
             file = source.collection.root / name.removeprefix("../")
-            if not file.exists():
+            if not file.exists() and not paths.is_written(name):
                 yield source.in_notebook(
                     "files", f"There is no {name}.", "Mend the path, or add the file.", cell
                 )
-            elif cell.is_code and not name.startswith("../"):
+            elif file.exists() and cell.is_code and not name.startswith("../"):
                 yield source.in_notebook(
                     "files",
                     f"{name!r} is not found from where the notebook runs.",
@@ -85,6 +88,36 @@ def _named_files(source: Source) -> Iterator[Finding]:
                     "Copy what is needed into this lab's own folder.",
                     cell,
                 )
+
+
+def _read_files(source: Source, paths: Paths, mention: re.Pattern[str]) -> Iterator[Finding]:
+    """Look for files that code reads, other than those that ``mention`` finds."""
+    here, folder = source.lab.notebook.parent, source.lab.folder
+    own = {path.name for path in folder.iterdir()}
+    for cell, path in {(cell.index, path): (cell, path) for cell, path in paths.read}.values():
+        if (
+            "*" in path
+            or not re.search("[./]", path)
+            or "raises-exception" in cell.tags
+            or (here / path).exists()
+            or path in mention.findall(cell.source)
+        ):
+            continue
+        in_lab = not source.lab.is_edition and f"labs/{source.lab.id}/" in f"{path}/"
+        first = PurePosixPath(path).parts[0] if PurePosixPath(path).parts else ""
+        if paths.is_written(path) if in_lab else paths.is_named(path) or (paths.opaque and first not in own):
+            continue
+        yield _not_there(source, cell, path)
+
+
+def _not_there(source: Source, cell: Cell, path: str) -> Finding:
+    at = "." if source.lab.is_edition else f"../labs/{source.lab.id}"
+    if (source.lab.folder / path).exists():
+        name = PurePosixPath(path)
+        what, do = f"{path!r} is not found from where the notebook runs.", f"Write {at}/{name}."
+    else:
+        what, do = f"There is no {path}.", f"Mend the path, or add the file: the lab's own are in {at}/."
+    return source.in_notebook("files", what, do, cell)
 
 
 RULES = (

@@ -19,8 +19,8 @@ UNSTABLE = {
     "a GUID": re.compile(r"\b(?!0{8}-)[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", re.I),
     "an id": re.compile(r"\b(?=[0-9a-f]*[a-f])(?=[0-9a-f]*\d)[0-9a-f]{32}\b"),
     "the name of a job": re.compile(r"\b[a-z]+_[a-z]+_(?=[a-z0-9]*\d)[a-z0-9]{10}\b"),
-    "the path of a temporary folder": re.compile(r"/tmp/\w|/var/folders/|\\Temp\\"),
-    "the path of somebody's home": re.compile(r"/home/\w|/Users/\w|/root/|[A-Z]:\\Users\\"),
+    "the path of a temporary folder": re.compile(r"(?:/tmp/\w|/var/folders/|\\Temp\\)[\w./\\-]*"),
+    "the path of somebody's home": re.compile(r"(?:/home/\w|/Users/\w|/root/|[A-Z]:\\Users\\)[\w./\\-]*"),
     "an address in memory": re.compile(r"\b(?:at |object |<)?0x[0-9a-f]{6,}\b", re.I),
     "a progress bar": re.compile(r"\d+%\||\bit/s\b|[█▉▊▋▌▍▎▏]|━━|\r(?!\n)|\.{5,}"),
 }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from academy.errors import AcademyError
 from academy.labs.collection import MANIFEST, Collection, Lab
 from academy.labs.lint import code, files, manifest_rules, outputs, prose, sections, structure
-from academy.labs.lint.source import Finding, Rule, read
+from academy.labs.lint.source import Finding, Rule, read, sentence
 from academy.labs.manifest import LAB_ID
 
 RULES: tuple[Rule, ...] = (
@@ -31,7 +31,8 @@ def lint(lab: Lab, collection: Collection) -> list[Finding]:
         found = [finding for rule in RULES for finding in rule.look(source)]
     except AcademyError as error:
         file = f"labs/{lab.id}"
-        return [Finding("readable", file, error.message, "Mend that first; the rest is looked at then.")]
+        what = sentence(error.message)
+        return [Finding("readable", file, what, "Mend that first; the rest is looked at then.")]
     return sorted(found, key=lambda finding: (finding.file, finding.number))
 
 

@@ -15,7 +15,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 from academy.labs.collection import Collection, Lab
-from academy.labs.editions import ipynb
+from academy.labs.editions import edition, ipynb
 from academy.labs.editions.layout import as_text, files_of
 from academy.labs.manifest import Manifest
 
@@ -66,11 +66,11 @@ class Cell:
 
     @property
     def tags(self) -> list[str]:
-        return list(self.node.metadata.get("tags", ()))
+        return list(edition.tags(self.node))
 
     def own(self, key: str) -> str:
         """Return ``metadata.academy.KEY``, or an empty text."""
-        return str(self.node.metadata.get("academy", {}).get(key, ""))
+        return str(edition.own(self.node).get(key, ""))
 
     @cached_property
     def tree(self) -> ast.Module | None:
@@ -146,6 +146,12 @@ def without_code(markdown: str) -> str:
         r"^(```|~~~).*?^\1", lambda found: "\n" * found[0].count("\n"), markdown, flags=re.M | re.S
     )
     return re.sub(r"`[^`\n]*`", " ", fenced)
+
+
+def sentence(text: str) -> str:
+    """Return a message that other text follows: with a stop at its end."""
+    ended = text.rstrip()
+    return ended if ended.endswith((".", "…", "?", ":")) else f"{ended}."
 
 
 def called(call: ast.Call) -> str:

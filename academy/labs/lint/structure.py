@@ -11,14 +11,14 @@ from academy.labs.checks import load_checks
 from academy.labs.editions.ipynb import place
 from academy.labs.editions.markers import BadMarkers, Kind, Region, regions
 from academy.labs.editions.metadata_schema import metadata_faults
-from academy.labs.lint.source import Cell, Finding, Rule, Source, called
+from academy.labs.lint.source import Cell, Finding, Rule, Source, called, sentence
 from academy.labs.parameters import TAG, parameters_of
 
 
 def _metadata(source: Source) -> Iterator[Finding]:
     for fault in metadata_faults(source.notebook):
         cell = next((one for one in source.cells if fault.startswith(place(one.node, one.index))), None)
-        yield source.in_notebook("metadata", fault, "Mend it in the property inspector.", cell)
+        yield source.in_notebook("metadata", sentence(fault), "Mend it in the property inspector.", cell)
     named = source.notebook.metadata.get("academy", {}).get("lab")
     if named != source.lab.id:
         yield source.in_notebook(
@@ -51,7 +51,7 @@ def _parameters(source: Source) -> Iterator[Finding]:
     try:
         untyped = [one.name for one in parameters_of(source.notebook) if one.type == "object"]
     except AcademyError as error:
-        yield source.in_notebook("parameters", error.message, "Mend the cell.", cell)
+        yield source.in_notebook("parameters", sentence(error.message), "Mend the cell.", cell)
         return
     others = [node for node in cell.tree.body if not _assigns(node)] if cell.tree else []
     if untyped or others:
@@ -74,7 +74,7 @@ def _check_functions(source: Source) -> Iterator[Finding]:
     try:
         found = set(load_checks(file))
     except AcademyError as error:
-        yield source.in_file("checks", file, error.message, "Mend it.")
+        yield source.in_file("checks", file, sentence(error.message), "Mend it.")
         return
     for task in sorted(tasks - found):
         yield source.in_file(
@@ -122,12 +122,12 @@ def _markers(source: Source) -> Iterator[Finding]:
         try:
             regions(cell.source, "The cell")
         except BadMarkers as error:
-            yield source.in_notebook("markers", error.message, "Balance them.", cell)
+            yield source.in_notebook("markers", sentence(error.message), "Balance them.", cell)
     for path, text in source.texts:
         try:
             regions(text, path.name)
         except BadMarkers as error:
-            yield source.in_file("markers", path, error.message, "Balance them.")
+            yield source.in_file("markers", path, sentence(error.message), "Balance them.")
 
 
 def _solutions(source: Source) -> Iterator[Finding]:
@@ -161,9 +161,10 @@ def _hidden_tests(source: Source) -> Iterator[Finding]:
     for task in source.manifest.tasks:
         if bool(task.hidden_points) != (task.id in tested):
             there = "hidden tests that earn nothing" if task.id in tested else "none"
+            points = f"{task.hidden_points:g} hidden point{'' if task.hidden_points == 1 else 's'}"
             yield source.in_manifest(
                 "hidden-tests",
-                f"The task {task.id} has {task.hidden_points:g} hidden points, and {there} in the notebook.",
+                f"The task {task.id} has {points}, and {there} in the notebook.",
                 "Let both agree: tests between '### BEGIN HIDDEN TESTS' and '### END HIDDEN TESTS' in the "
                 "check cell, and hidden_points in lab.yml.",
             )
