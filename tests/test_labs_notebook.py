@@ -348,6 +348,17 @@ def test_the_suite_finds_the_lab_beside_the_notebooks_folder(
     assert current_lab(Home(nowhere / "home"), {}).folder == collection.root / "labs" / LAB
 
 
+def test_what_is_reached_in_a_labs_source_is_nobodys_progress(
+    own: Service, collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = collection.root / "notebooks"
+    before = len(Events(own.info).read())
+    with kernel_in(source, {"ACADEMY_HOME": str(own.home.root), "ACADEMY_LAB": LAB}) as kernel:
+        kernel.run("%load_ext academy")
+        assert "not yet" in kernel.text('check("count-long-months")')
+    assert len(Events(own.info).read()) == before
+
+
 def test_a_task_tells_the_lab_where_a_tool_names_no_notebook_unless_two_labs_have_it(
     nowhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

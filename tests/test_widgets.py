@@ -18,6 +18,7 @@ from jupyter_client.manager import KernelManager
 
 from academy.labs.checks import CheckResult
 from academy.labs.collection import Collection, Lab
+from academy.labs.editions.edition import write_edition
 from academy.labs.language import texts
 from academy.labs.learning.events import Event, EventKind, Events
 from academy.labs.learning.progress import progress
@@ -264,12 +265,20 @@ class Kernel:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
-    return new_lab(Collection(tmp_path_factory.mktemp("labs")), LAB)
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    made = Collection(tmp_path_factory.mktemp("labs"))
+    new_lab(made, LAB)
+    return made
 
 
 @pytest.fixture(scope="module")
-def start_kernel(service: Service, lab: Lab) -> Iterator[Callable[[], Kernel]]:
+def lab(collection: Collection, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """A learner's copy: what is reached in a lab's source is nobody's progress."""
+    return write_edition(collection.lab(LAB), tmp_path_factory.mktemp("work") / LAB)
+
+
+@pytest.fixture(scope="module")
+def start_kernel(service: Service, collection: Collection, lab: Lab) -> Iterator[Callable[[], Kernel]]:
     started = []
 
     def start() -> Kernel:
@@ -278,6 +287,7 @@ def start_kernel(service: Service, lab: Lab) -> Iterator[Callable[[], Kernel]]:
             "ACADEMY_HOME": str(service.home.root),
             "ACADEMY_LANGUAGE": "en",
             "ACADEMY_LAB": "",
+            "ACADEMY_LABS": str(collection.root),
             "JPY_SESSION_NAME": str(lab.notebook),
         }
         manager.start_kernel(cwd=str(lab.notebook.parent), env={**os.environ, **variables})
@@ -427,9 +437,9 @@ def test_a_closed_widget_no_longer_listens(kernel: Kernel) -> None:
     )
 
 
-def test_a_process_that_ends_with_a_widget_says_nothing(service: Service, lab: Lab) -> None:
+def test_a_process_that_ends_with_a_widget_says_nothing(service: Service, collection: Collection) -> None:
     code = f"from academy import widgets; shown = widgets.lab({LAB!r})"
-    variables = {"ACADEMY_HOME": str(service.home.root), "ACADEMY_LABS": str(lab.notebook.parents[1])}
+    variables = {"ACADEMY_HOME": str(service.home.root), "ACADEMY_LABS": str(collection.root)}
     ended = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True
     )

@@ -221,8 +221,11 @@ class Guide:
     ) -> tuple[str, ...]:
         """Record an event; return what to say when that could not be done, which is no reason to fail.
 
-        With it go the values that name what the lab makes: only the kernel knows those that are computed.
+        With it go the values that name what the lab makes: only the kernel knows those that are computed. A
+        lab's source is no learner's work, though its checks run: what is reached there is nobody's progress.
         """
+        if not lab.is_edition:
+            return ()
         data[NAMES] = names_in(lab.manifest.resources, self.shell.user_ns)
         now = status(self.home)
         try:
