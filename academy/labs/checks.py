@@ -229,8 +229,12 @@ def run_check(checks: Mapping[str, Check], task: Task, facts: Facts, *, hint: st
 
 def shown(value: object) -> str:
     """Return a value as a message shows it: short, and text without quotes."""
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + " …"
+    try:
+        text = value if isinstance(value, str) else repr(value)
+    except Exception:  # noqa: BLE001  a learner's own class may raise anything; Python refuses long integers
+        text = f"<{type(value).__name__}>"
+    short = text if len(text) <= _MOST_SHOWN else text[:_MOST_SHOWN] + " …"
+    return short.encode("utf-8", "backslashreplace").decode("utf-8")  # no file holds half a character
 
 
 def of_exception(error: Exception) -> NotYet:

@@ -59,7 +59,7 @@ def parse(text: str, where: str) -> NotebookNode:
     try:
         found = nbformat.versions[major].to_notebook_json(found)
         found = nbformat.convert(found, 4)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001  nbformat raises whatever it meets in a damaged file
         raise InvalidField(
             f"{where} is a damaged notebook of nbformat {major}: {type(error).__name__}: {error}. "
             "Open it in JupyterLab and save it."
@@ -110,7 +110,10 @@ def _fill(found: dict[str, Any], where: str) -> None:
 
 def _completed(found: NotebookNode, where: str) -> NotebookNode:
     """Check what the rest relies on, and fill in what nbformat 4.5 asks of each cell."""
-    for index, cell in enumerate(found.cells):
+    cells = found.get("cells")
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise InvalidField(f"{where} is not a notebook: it has no list of cells.")
+    for index, cell in enumerate(cells):
         if not isinstance(cell.get("source"), str):
             raise InvalidField(f"{where}: cell number {index + 1} has no text as its source.")
         if cell.get("cell_type") not in CELL_TYPES:

@@ -18,6 +18,7 @@ from academy.labs.grading.room import Room, room
 from academy.labs.grading.scores import Graded, HiddenResult, Submission, TaskScore
 from academy.labs.grading.submissions import safe_name
 from academy.labs.grading.supervisor import Supervisor
+from academy.labs.grading.wholesome import wholesome_data
 from academy.labs.grading.worker import Order, zero
 from academy.labs.manifest import Limits
 from academy.labs.nursery import Nursery, NurseryError
@@ -63,6 +64,9 @@ def grade(submission: Submission, pack: Pack, options: GradeOptions, nursery: Nu
             found = _graded_in(own, submission, pack, options, nursery)
     except (AcademyError, OSError) as error:
         found = {"error": f"It could not be graded: {_reason(error)}"}
+    except Exception as error:  # noqa: BLE001  one submission never ends the class's grading
+        found = {"error": f"It could not be graded: {type(error).__name__}: {_reason(error)}"}
+    found = wholesome_data(found)
     reason = str(found.get("error", ""))
     if reason:
         tasks = tuple(zero(task, "it could not be graded") for task in pack.manifest.tasks)

@@ -27,6 +27,9 @@ _OWN_MODULES = frozenset(
 _LEARNERS_ONLY = frozenset({"check", "hint", "solution", "get_ipython", "display"})
 _MOST_DETAIL = 300
 
+# What parsing a text raises that is none, or that is nested too deep.
+NO_PYTHON = (SyntaxError, ValueError, RecursionError, MemoryError)
+
 Imports = Mapping[str, tuple[str, str | None]]
 
 
@@ -161,9 +164,12 @@ def _stored(statements: list[ast.stmt]) -> Iterator[str]:
 
 def parsed(source: str) -> ast.AST:
     """Return a cell's syntax; nothing where it is no Python."""
-    # Lines of IPython's own are no Python.
-    lines = ["" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines()]
     try:
-        return ast.parse("\n".join(lines))
-    except SyntaxError:
+        return ast.parse(python_of(source))
+    except NO_PYTHON:
         return ast.Module([], [])
+
+
+def python_of(source: str) -> str:
+    """Return a cell's text without the lines that are IPython's own."""
+    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())

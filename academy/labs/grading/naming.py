@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from datetime import datetime
 from pathlib import Path
@@ -52,12 +53,11 @@ def record_in(stage: Path) -> dict[str, Any]:
 def handed_in_at(record: dict[str, Any], notebook: Path, source: Path) -> float:
     """Return when it was handed in: what the zip says, else when the file was last written."""
     for key in ("at", "submitted_at", "time"):
-        value = record.get(key)
-        if isinstance(value, int | float):
-            return float(value)
-        if isinstance(value, str):
-            try:
-                return datetime.fromisoformat(value).timestamp()
-            except ValueError:
-                continue
+        value = record.get(key) or ""
+        try:
+            at = datetime.fromisoformat(value).timestamp() if isinstance(value, str) else float(value)
+        except (ValueError, TypeError, OverflowError, OSError):
+            continue  # no time
+        if math.isfinite(at):
+            return at
     return notebook.stat().st_mtime if source.is_dir() else source.stat().st_mtime

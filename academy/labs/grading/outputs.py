@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError, validate
 from nbformat.v4 import output_from_msg
+
+from academy.labs.grading.wholesome import wholesome_data
 
 MOST_CHARACTERS = 200_000
 MOST_OUTPUTS = 500
+
+_NO_OUTPUT = "An output was left out: it is not what a notebook can hold.\n"
 
 _KEPT = ("stream", "display_data", "execute_result", "error")
 
@@ -20,14 +25,21 @@ class Outputs:
         self.found: list[NotebookNode] = []
         self._left = MOST_CHARACTERS
         self._cut = False
+        self._refused = False
         self._clear = False
         self._shown_as: dict[str, NotebookNode] = {}
 
     def add(self, message: dict[str, Any]) -> None:
-        """Take one message; what is no output, or not valid, is passed over."""
+        """Take one message; what is no output is passed over, and what no notebook can hold is noted."""
         kind, content = message["header"].get("msg_type"), message.get("content")
         if not isinstance(content, dict):
             return
+        try:
+            content = wholesome_data(content)
+        except RecursionError:
+            self._note_refused()
+            return
+        message = {**message, "content": content}
         if kind == "clear_output":
             self._clear = True
             if not content.get("wait"):
@@ -51,15 +63,22 @@ class Outputs:
         )
         if kind == "update_display_data":
             if isinstance(name, str) and name in self._shown_as and isinstance(content.get("data"), dict):
-                self._shown_as[name].update(data=NotebookNode(content["data"]))
+                shown, data = self._shown_as[name], NotebookNode(content["data"])
+                if _is_valid(NotebookNode({**shown, "data": data})):
+                    shown.update(data=data)
+                else:
+                    self._note_refused()
             return
-        last = self.found[-1] if self.found else None
-        if kind == "stream" and last is not None and last.get("name") == content.get("name"):
+        last = self.found[-1] if self.found else NotebookNode()
+        if kind == "stream" and (last.get("output_type"), last.get("name")) == (kind, content.get("name")):
             last.text += str(content.get("text", ""))
             return
         try:
             output = output_from_msg(message)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (ValidationError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+            output = NotebookNode()
+        if not _is_valid(output):
+            self._note_refused()
             return
         if isinstance(name, str):
             self._shown_as[name] = output
@@ -70,6 +89,11 @@ class Outputs:
             self.found.clear()
             self._clear = False
 
+    def _note_refused(self) -> None:
+        if not self._refused:
+            self._refused = True
+            self.found.append(NotebookNode(output_type="stream", name="stderr", text=_NO_OUTPUT))
+
     def _note_cut(self, kind: str, content: dict[str, Any]) -> None:
         if self._cut:
             return
@@ -79,3 +103,13 @@ class Outputs:
             self.found.append(NotebookNode(output_type="stream", name="stdout", text=start))
         note = f"\nThe output is cut here: a cell shows at most {MOST_CHARACTERS} characters.\n"
         self.found.append(NotebookNode(output_type="stream", name="stderr", text=note))
+
+
+def _is_valid(output: NotebookNode) -> bool:
+    """Tell whether a notebook can hold an output: it has the form of one, and is JSON."""
+    try:
+        validate(output, ref="output", version=4, version_minor=5)
+        json.dumps(output, allow_nan=False)
+    except (ValidationError, ValueError, TypeError, RecursionError):
+        return False
+    return True

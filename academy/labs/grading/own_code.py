@@ -13,6 +13,7 @@ from pathlib import Path
 
 from academy.errors import AcademyError
 from academy.labs.editions import ipynb
+from academy.labs.grading.hidden import NO_PYTHON
 
 _SKIPPED = frozenset(
     {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER, tokenize.NEWLINE, tokenize.INDENT}
@@ -24,7 +25,10 @@ _TEXTS = frozenset(
 )
 # What is called so is called so by everyone: folding it would make all short code alike.
 _KNOWN = frozenset(keyword.kwlist) | frozenset(dir(builtins))
-_MAGIC = re.compile(r"^\s*[%!?].*$", re.MULTILINE)
+_MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)
+# More than anyone writes by hand; what is beyond is not compared, and said to be so.
+MOST_TOKENS = 20_000
+_MOST_CHARACTERS = 1_000_000
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 
@@ -39,11 +43,12 @@ class Token:
 
 @dataclass(frozen=True)
 class OwnCode:
-    """One learner's own lines, and the tokens in them."""
+    """One learner's own lines, and the tokens in them; ``cut`` when these are not all of them."""
 
     learner: str
     lines: tuple[str, ...]
     tokens: tuple[Token, ...]
+    cut: bool = False
 
 
 def own_code(learner: str, notebook: Path, given: Path) -> OwnCode:
@@ -60,6 +65,7 @@ def own_code(learner: str, notebook: Path, given: Path) -> OwnCode:
     names = frozenset(_names(released))
     lines: list[str] = []
     tokens: list[Token] = []
+    written, cut = _within(written, _MOST_CHARACTERS)
     for place, cell in enumerate(written):
         own = [line for line in cell.splitlines() if line.strip()]
         kept = {number for number, line in enumerate(own) if _bare(line) not in known}
@@ -67,10 +73,20 @@ def own_code(learner: str, notebook: Path, given: Path) -> OwnCode:
             if token.line in kept:
                 tokens.append(Token(token.text, len(lines) + token.line, place))
         lines += own
+    cut, tokens = cut or len(tokens) > MOST_TOKENS, tokens[:MOST_TOKENS]
     shown = sorted({token.line for token in tokens})
     places = {line: place for place, line in enumerate(shown)}
     moved = (replace(token, line=places[token.line]) for token in tokens)
-    return OwnCode(learner, tuple(lines[line] for line in shown), tuple(moved))
+    return OwnCode(learner, tuple(lines[line] for line in shown), tuple(moved), cut)
+
+
+def _within(cells: list[str], most: int) -> tuple[list[str], bool]:
+    """Return the cells up to so many characters, and whether that leaves some out."""
+    kept: list[str] = []
+    for cell in cells:
+        kept.append(cell[:most])
+        most -= len(kept[-1])
+    return kept, sum(map(len, kept)) < sum(map(len, cells))
 
 
 def _code(notebook: Path) -> list[str]:
@@ -81,7 +97,7 @@ def _tokens(source: str, known: frozenset[str]) -> Iterator[Token]:
     plain = _MAGIC.sub("pass", source)
     try:
         found = list(tokenize.generate_tokens(io.StringIO(plain).readline))
-    except (tokenize.TokenError, SyntaxError):
+    except (tokenize.TokenError, *NO_PYTHON):
         yield from _words(plain, known)  # it does not compile: it can be copied all the same
         return
     before = ""

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +24,8 @@ from academy.labs.language import Texts
 from academy.labs.manifest import Manifest
 
 GRADES = "grades.json"
+# Should half a character come this far, it is spelled out: nobody's name ends the class's grading.
+_ANY = "backslashreplace"
 FEEDBACK, EXECUTED = "feedback", "executed"
 
 
@@ -91,14 +93,16 @@ def write_reports(
     with _replaced(to) as folder:
         links = _of_learners(folder, made, manifests, say)
         unknown = _gradebooks(folder, made, books)
-        (folder / "grades.csv").write_text(plain(made), encoding="utf-8-sig", newline="")
+        (folder / "grades.csv").write_text(plain(made), encoding="utf-8-sig", errors=_ANY, newline="")
         table = page("table", sheets=made, links=links, points=points)
-        (folder / "table.html").write_text(table, encoding="utf-8")
+        (folder / "table.html").write_text(table, encoding="utf-8", errors=_ANY)
         if similar is not None:
-            (folder / "similarity.html").write_text(similarity_page(similar), encoding="utf-8")
-            (folder / "similarity.csv").write_text(similarity_csv(similar), encoding="utf-8", newline="")
+            (folder / "similarity.html").write_text(similarity_page(similar), encoding="utf-8", errors=_ANY)
+            (folder / "similarity.csv").write_text(
+                similarity_csv(similar), encoding="utf-8", errors=_ANY, newline=""
+            )
         text = json.dumps(as_json(made), indent=1, ensure_ascii=False)
-        (folder / GRADES).write_text(text + "\n", encoding="utf-8")
+        (folder / GRADES).write_text(text + "\n", encoding="utf-8", errors=_ANY)
     unnamed = 0 if books.moodle else sum(not identified(row) for sheet in made for row in sheet.graded)
     return Written(to, unknown, unnamed)
 
@@ -113,7 +117,7 @@ def _of_learners(
         name, lab = safe_name(row.learner), row.lab or "unknown-lab"
         target = folder / FEEDBACK / name / f"{lab}.html"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(feedback(row.graded, manifests.get(row.lab), row.said, say), encoding="utf-8")
+        target.write_text(_page_of(row, manifests.get(row.lab), say), encoding="utf-8", errors=_ANY)
         links[row.learner, row.lab] = quote(str(target.relative_to(folder)))
         if row.graded.executed is not None and row.graded.executed.is_file():
             copy = folder / EXECUTED / name / f"{lab}.ipynb"
@@ -122,12 +126,20 @@ def _of_learners(
     return links
 
 
+def _page_of(row: Row, manifest: Manifest | None, say: Texts) -> str:
+    try:
+        return feedback(row.graded, manifest, row.said, say)
+    except Exception as error:  # noqa: BLE001  a notebook may hold anything; it costs nobody else a page
+        note = f"The notebook cannot be shown here ({type(error).__name__}). The points stand without it."
+        return feedback(replace(row.graded, executed=None), manifest, (*row.said, note), say)
+
+
 def _gradebooks(folder: Path, made: Sequence[Sheet], books: Gradebooks) -> tuple[str, ...]:
     known = [sheet for sheet in made if sheet.columns]
     unknown: list[str] = []
 
     def put(name: str, filled: Filled) -> None:
-        (folder / name).write_text(filled.text, encoding="utf-8", newline="")
+        (folder / name).write_text(filled.text, encoding="utf-8", errors=_ANY, newline="")
         unknown.extend(f"{learner} ({name})" for learner in filled.missing)
 
     for sheet in known:

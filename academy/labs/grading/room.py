@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from academy.labs.confinement import Confinement
+from academy.labs.grading.removal import remove
 from academy.labs.manifest import Limits
 from academy.paths import Home
 
@@ -42,6 +41,14 @@ class Room:
     def aside(self) -> Path:
         return self.root / "aside"
 
+    @property
+    def noted(self) -> Home:
+        """What the supervisor noted of the service when it started: its address and its token.
+
+        It looks to ``connect`` like the home itself, whose own files the learner's jobs may write.
+        """
+        return Home(self.aside / "service")
+
     def kernels(self, limits: Limits) -> Confinement:
         """Return what confines the kernel: it reads its home's token, and writes in its own folder."""
         return Confinement((self.home.root,), (self.kernel,), limits.memory_gb, limits.processes)
@@ -70,15 +77,4 @@ def room(above: Path | None = None) -> Iterator[Room]:
             folder.mkdir(mode=0o700)
         yield made
     finally:
-        _remove(made.root)
-
-
-def _remove(folder: Path) -> None:
-    """Remove a folder, also where a submission took away its own permissions."""
-    for inner, folders, _files in os.walk(folder):
-        for name in folders:
-            path = os.path.join(inner, name)
-            if not os.path.islink(path):
-                with contextlib.suppress(OSError):
-                    os.chmod(path, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+        remove(made.root)

@@ -9,7 +9,7 @@ many, which there are not many ways to write.
 from __future__ import annotations
 
 import itertools
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,11 +53,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Similarity:
-    """The pairs of one lab, the most alike first, and who could not be compared."""
+    """The pairs of one lab, the most alike first, who could not be compared, and of whom not all was."""
 
     pairs: tuple[Pair, ...]
     compared: int
     too_short: tuple[str, ...]
+    cut: tuple[str, ...] = ()
 
 
 def similar(
@@ -71,7 +72,7 @@ def similar(
     pairs = (_pair(one, other) for one, other in itertools.combinations(long, 2) if one.meets(other))
     alike = [pair for pair in pairs if pair.score >= least_score and pair.in_one_cell >= _LEAST_TOKENS]
     alike.sort(key=lambda pair: (-pair.score, -pair.shared, pair.first, pair.second))
-    return Similarity(tuple(alike), len(long), short)
+    return Similarity(tuple(alike), len(long), short, tuple(code.learner for code in codes if code.cut))
 
 
 def similarity_csv(found: Mapping[str, Similarity]) -> str:
@@ -88,7 +89,9 @@ def similarity_page(found: Mapping[str, Similarity]) -> str:
     return page("similarity", labs=list(found.items()))
 
 
-_Sequence = tuple[str, ...]
+# A sequence stands as its hash, which is compared at once; Python's own is another in each process, so that
+# nobody can make up two that are the same.
+_Sequence = int
 
 
 @dataclass(frozen=True)
@@ -99,18 +102,18 @@ class _Print:
     """
 
     code: OwnCode
-    begins: Mapping[_Sequence, tuple[int, ...]]
+    begins: Mapping[_Sequence, Sequence[int]]
     own: frozenset[int]
 
     @classmethod
     def of(cls, code: OwnCode, common: frozenset[_Sequence]) -> _Print:
-        begins: dict[_Sequence, tuple[int, ...]] = {}
+        begins: dict[_Sequence, list[int]] = defaultdict(list)
         own = set(range(len(code.tokens)))
         for start, sequence in enumerate(_sequences(code)):
             if sequence in common:
                 own -= set(range(start, start + _LENGTH))
             else:
-                begins[sequence] = (*begins.get(sequence, ()), start)
+                begins[sequence].append(start)
         return cls(code, begins, frozenset(own))
 
     def meets(self, other: _Print) -> bool:
@@ -128,7 +131,7 @@ class _Print:
 
 def _sequences(code: OwnCode) -> list[_Sequence]:
     texts = [token.text for token in code.tokens]
-    return [tuple(texts[start : start + _LENGTH]) for start in range(len(texts) - _LENGTH + 1)]
+    return [hash(tuple(texts[start : start + _LENGTH])) for start in range(len(texts) - _LENGTH + 1)]
 
 
 def _common(codes: Sequence[OwnCode]) -> frozenset[_Sequence]:

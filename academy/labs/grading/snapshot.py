@@ -29,12 +29,14 @@ def snapshot(source: Path, target: Path, bounds: Bounds = BOUNDS) -> tuple[str, 
     Raises
     ------
     TooMuch
-        There are more files or bytes than ``bounds`` allow.
+        There are more files, bytes or levels of folders than ``bounds`` allow.
     """
     left_out: list[str] = []
     count = total = 0
     for folder, folders, files, descriptor in os.fwalk(source, follow_symlinks=False):
         inside = os.path.relpath(folder, source)
+        if inside.count(os.sep) >= bounds.levels:
+            raise TooMuch(f"The folder holds folders in folders, more than {bounds.levels} levels deep.")
         copy = target / inside
         copy.mkdir(parents=True, exist_ok=True)
         folders[:] = sorted(filter(_wanted, folders))

@@ -17,6 +17,7 @@ from academy.errors import NotFound
 from academy.labs.grading.naming import RECORD, handed_in_at, lab_of, record_in
 from academy.labs.grading.scores import Submission
 from academy.labs.grading.unpacking import LITTER, Bounds, Refused, copy_file, copy_tree, unpack
+from academy.labs.grading.wholesome import wholesome
 from academy.labs.manifest import LAB_ID
 
 # Moodle names a folder "Full name_1234_assignsubmission_file_" (or puts that before the file's own name),
@@ -77,7 +78,7 @@ def discover(folder: Path, labs: Sequence[str], stage: Path, *, only: str = "") 
         raise NotFound(f"There is no folder {folder}. Give the folder that holds what the class handed in.")
     found: list[HandIn] = []
     for number, parcel in enumerate(_apart(list(_parcels(folder)))):
-        found += _opened(parcel, tuple(labs), stage / f"{number:04}", only)
+        found += _at_least_one(parcel, tuple(labs), stage / f"{number:04}", only)
     if only:
         found = [one for one in found if one.submission.lab in (only, "")]
     if not found:
@@ -91,7 +92,7 @@ def discover(folder: Path, labs: Sequence[str], stage: Path, *, only: str = "") 
 def left_out(folder: Path) -> list[str]:
     """Return the names of files in the folder that are nobody's submission."""
     return sorted(
-        path.name
+        wholesome(path.name)
         for path in folder.iterdir()
         if not path.is_dir() and path.suffix.lower() not in _TAKEN and path.name not in LITTER
     )
@@ -99,8 +100,12 @@ def left_out(folder: Path) -> list[str]:
 
 def safe_name(name: str) -> str:
     """Return a learner's name as it can stand in a path: no separators, not hidden, not too long."""
-    plain = re.sub(r"[^\w .@+-]+", "_", name).strip(" .")[:_MOST_OF_A_NAME]
-    return plain or "_"
+    return _shortened(re.sub(r"[^\w .@+-]+", "_", name).strip(" ."), _MOST_OF_A_NAME) or "_"
+
+
+def _shortened(name: str, most: int) -> str:
+    """Return as much of a name as fits into so many bytes: that is what names of files are measured by."""
+    return name.encode()[:most].decode(errors="ignore").rstrip(" .")
 
 
 def _parcels(folder: Path) -> Iterator[_Parcel]:
@@ -126,6 +131,23 @@ def _apart(parcels: list[_Parcel]) -> Iterator[_Parcel]:
         own = parcel.moodle_id or parcel.canvas_id
         others = {o.moodle_id or o.canvas_id for o in parcels if o.learner == parcel.learner}
         yield replace(parcel, learner=f"{parcel.learner} ({own})") if own and len(others) > 1 else parcel
+
+
+def _at_least_one(parcel: _Parcel, labs: tuple[str, ...], stage: Path, only: str) -> list[HandIn]:
+    """Return what a parcel holds, in words that can be written; whatever goes wrong is its own."""
+    try:
+        found = _opened(parcel, labs, stage, only)
+    except Exception as error:  # noqa: BLE001  whoever handed this in may have put anything into it
+        found = [_failed(parcel, stage, only, f"it cannot be read: {type(error).__name__}: {error}")]
+    return [
+        replace(
+            one,
+            submission=replace(one.submission, learner=wholesome(one.submission.learner)),
+            notes=tuple(map(wholesome, one.notes)),
+            error=wholesome(one.error),
+        )
+        for one in found
+    ]
 
 
 def _opened(parcel: _Parcel, labs: tuple[str, ...], stage: Path, only: str) -> list[HandIn]:
@@ -178,7 +200,7 @@ def _read(
     parcel: _Parcel, labs: tuple[str, ...], stage: Path, only: str, notes: tuple[str, ...]
 ) -> list[HandIn]:
     record = record_in(stage)
-    claimed = str(record.get("learner") or "").strip()[:_MOST_OF_A_NAME]
+    claimed = wholesome(_text(record, "learner")).strip()[:_MOST_OF_A_NAME]
     learner = parcel.learner or claimed or parcel.path.stem
     if claimed and parcel.learner and claimed != parcel.learner:
         notes = (*notes, f"Its {RECORD} names {claimed!r}.")
@@ -186,7 +208,7 @@ def _read(
     notebooks = [file for file in sorted(stage.rglob("*.ipynb")) if LITTER.isdisjoint(file.parts)]
     if not notebooks:
         return [_failed(parcel, stage, only, f"there is no notebook in {parcel.path.name}")]
-    recorded = str(record.get("lab") or "")
+    recorded = _text(record, "lab")
     chosen: dict[str, _Notebook] = {}
     for file in notebooks:
         one = _Notebook(file, *lab_of(file, labs, only, recorded))
@@ -195,6 +217,11 @@ def _read(
     if len(chosen) > 1:
         chosen.pop("", None)  # a scratch notebook beside the lab's is no hand-in of its own
     return [_handed_in(parcel, one, record, notes) for one in chosen.values()]
+
+
+def _text(record: dict[str, Any], key: str) -> str:
+    value = record.get(key)
+    return value if isinstance(value, str) else ""
 
 
 @dataclass(frozen=True)
@@ -239,9 +266,10 @@ def _told_apart(found: list[HandIn]) -> list[HandIn]:
     """Give learners names that also differ as names of folders, so that none overwrites the other."""
     names: dict[str, str] = {}
     for learner in sorted({one.submission.learner for one in found}):
+        short = _shortened(learner, _MOST_OF_A_NAME - len(" (9999)"))
         name, number = learner, 2
         while safe_name(name).casefold() in {safe_name(other).casefold() for other in names.values()}:
-            name, number = f"{learner} ({number})", number + 1
+            name, number = f"{short} ({number})", number + 1
         names[learner] = name
     return [
         replace(one, submission=replace(one.submission, learner=names[one.submission.learner]))
@@ -261,6 +289,6 @@ def _newest(found: list[HandIn]) -> list[HandIn]:
             said = f"The newest of {len(older) + 1} hand-ins counts: {newest.source.name}"
             torn = [f"{one.source.name} was not taken: {one.error}." for one in older if one.error]
             which = f"{said}, not {others}." if others else f"{said}."
-            newest = replace(newest, notes=(which, *torn, *newest.notes))
+            newest = replace(newest, notes=(*map(wholesome, (which, *torn)), *newest.notes))
         chosen.append(newest)
     return chosen

@@ -6,9 +6,11 @@ zip that holds a disk full of zeros. None of it is followed; what is refused is 
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,6 +24,8 @@ from academy.errors import UserError
 LITTER = frozenset({"__MACOSX", "__pycache__", ".ipynb_checkpoints", ".DS_Store", ".git", "Thumbs.db"})
 
 _CHUNK = 1 << 20
+# What zipfile and what it unpacks with say of a damaged zip, of a name that is no text, of a password.
+_DAMAGES = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, ValueError, RuntimeError)
 
 
 class Refused(UserError):
@@ -34,6 +38,7 @@ class Bounds:
 
     files: int = 1000
     bytes_in_all: int = 200 * 1024 * 1024
+    levels: int = 40
 
 
 def unpack(archive: Path, target: Path, bounds: Bounds = Bounds()) -> None:
@@ -47,7 +52,7 @@ def unpack(archive: Path, target: Path, bounds: Bounds = Bounds()) -> None:
     try:
         with zipfile.ZipFile(archive) as packed:
             _unpack(packed, target, bounds)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except _DAMAGES as error:
         raise Refused(f"{archive.name} is not a zip that can be read: {error}.") from None
 
 
@@ -56,7 +61,7 @@ def copy_tree(source: Path, target: Path, bounds: Bounds = Bounds()) -> tuple[st
     left_out: list[str] = []
     count, left = 0, bounds.bytes_in_all
     target.mkdir(parents=True, exist_ok=True)
-    for name, status in _entries(source):
+    for name, status in _entries(source, bounds):
         if not stat.S_ISREG(status.st_mode):
             left_out.append(name)
             continue
@@ -88,14 +93,16 @@ def _unpack(packed: zipfile.ZipFile, target: Path, bounds: Bounds) -> None:
     target.mkdir(parents=True, exist_ok=True)
     left = bounds.bytes_in_all
     for member in members:
-        file = target / _safe(member)
+        name = _safe(member)
+        _near(len(name.parts), bounds)
+        file = target / name
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             with packed.open(member) as content, file.open("wb") as copy:
                 left = _copied(content, copy, left, bounds)
         except OSError as error:
-            raise Refused(f"{member.filename!r} cannot be unpacked: {error.strerror}.") from None
-        except RuntimeError as error:  # what zipfile says of an encrypted member
+            raise Refused(f"{member.filename!r} cannot be unpacked: {error.strerror or error}.") from None
+        except _DAMAGES as error:
             raise Refused(f"{member.filename!r} cannot be unpacked: {error}.") from None
 
 
@@ -126,9 +133,15 @@ def _within(files: int, left: int, bounds: Bounds) -> None:
         raise Refused(f"It holds more than {bounds.bytes_in_all // (1024 * 1024)} MB.")
 
 
-def _entries(source: Path) -> Iterator[tuple[str, os.stat_result]]:
+def _near(levels: int, bounds: Bounds) -> None:
+    if levels > bounds.levels:
+        raise Refused(f"It holds folders in folders, more than {bounds.levels} levels deep.")
+
+
+def _entries(source: Path, bounds: Bounds) -> Iterator[tuple[str, os.stat_result]]:
     """Yield what lies below, links unfollowed, with its path below ``source``."""
     for folder, folders, files in os.walk(source, followlinks=False):
+        _near(len(Path(folder).relative_to(source).parts) + 1, bounds)
         links = [name for name in folders if (Path(folder) / name).is_symlink()]
         folders[:] = sorted(name for name in folders if name not in LITTER and name not in links)
         for name in sorted([*files, *links]):

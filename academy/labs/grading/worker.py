@@ -20,6 +20,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from academy.errors import AcademyError, InvalidField
+from academy.labs.checks import CheckResult
 from academy.labs.collection import CHECKS, MANIFEST
 from academy.labs.editions import ipynb
 from academy.labs.editions.edition import own
@@ -27,6 +28,7 @@ from academy.labs.editions.merge import Merged, put_back
 from academy.labs.editions.pack import Pack, read_pack
 from academy.labs.editions.stubs import is_said_by_stub
 from academy.labs.grading.conversation import Ended, Process, Reply
+from academy.labs.grading.deferral import waiting
 from academy.labs.grading.marking import Marking, no_hidden, not_reached
 from academy.labs.grading.neutral import Neutral
 from academy.labs.grading.outputs import Outputs
@@ -43,6 +45,9 @@ _MOST_NOTEBOOK_BYTES = 100 * 1024**2
 # What this process may need beyond what it was forked with, whatever a submission sends.
 _MEMORY_BYTES = 3 * 1024**3
 
+_UNWRITABLE = (InvalidField, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+
+_NOT_SHOWN = "what it found is not shown: hidden tests ran before it"
 _WITHHELD = "What this cell printed is not kept: hidden tests ran before it.\n"
 
 
@@ -154,6 +159,7 @@ class Grading:
         self._scores: dict[str, TaskScore] = {}
         self._cuts: dict[str, str] = {}
         self._waiting: list[str] = []
+        self._waits = waiting(self._notebook, pack.hidden)
         self._withheld = False
         self.notes: list[str] = []
 
@@ -177,8 +183,7 @@ class Grading:
 
     def _is_blank(self, score: TaskScore) -> bool:
         """Tell whether nothing was written for a task, or a test met what stands for its solution."""
-        said = (score.check.found, *(score.hidden.details if score.hidden else ()))
-        if any(map(is_said_by_stub, said)):
+        if score.blank or any(map(is_said_by_stub, score.hidden.details if score.hidden else ())):
             return True
         return score.task in self._untouched and not score.check.points
 
@@ -227,6 +232,9 @@ class Grading:
     def _mark(self, task: Task, cell: NotebookNode | None) -> None:
         """Run a task's check, and its hidden tests unless they can wait."""
         score = self._marking.check(task)
+        score = replace(score, blank=is_said_by_stub(score.check.found))
+        if self._withheld:
+            score = replace(score, check=_without_values(score.check, task))
         self._scores[task.id] = replace(score, cut=self._cuts.get(task.id) or score.cut)
         if cell is not None:
             points = f"{score.check.points:g} of {score.check.max_points:g} points"
@@ -234,7 +242,7 @@ class Grading:
             cell.outputs.append(new_output("display_data", {"text/plain": text}))
         if not task.hidden_points:
             return
-        if task.id in self._marking.waiting:
+        if task.id in self._waits:
             self._waiting.append(task.id)
         else:
             self._mark_hidden(task)
@@ -263,6 +271,14 @@ class Grading:
 def zero(task: Task, reason: str, *, cut: str = "") -> TaskScore:
     """Return the score of a task that was not reached."""
     return TaskScore(task.id, task.title, not_reached(task, reason), no_hidden(task, reason), cut)
+
+
+def _without_values(check: CheckResult, task: Task) -> CheckResult:
+    """Return a check's result without what it says of values, in which a learner may keep what tests gave."""
+    if check.passed:
+        return check
+    plain = not_reached(task, _NOT_SHOWN)
+    return replace(plain, points=check.points, seconds=check.seconds, error=check.error)
 
 
 def without_check(source: str) -> str:
@@ -294,10 +310,13 @@ def _write(notebook: NotebookNode, target: Path) -> tuple[str, ...]:
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         ipynb.write(notebook, target)
-    except (InvalidField, ValueError, TypeError, AttributeError, LookupError, RecursionError):
+        return ()
+    except _UNWRITABLE:
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.update(outputs=[], execution_count=None)
+    try:
         ipynb.write(notebook, target)
-        return ("Outputs were left out: they are not what a notebook can hold.",)
-    return ()
+    except _UNWRITABLE as error:
+        return (f"The notebook as it ran is not kept, as it cannot be written: {type(error).__name__}.",)
+    return ("Outputs were left out: they are not what a notebook can hold.",)
