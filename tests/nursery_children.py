@@ -114,6 +114,24 @@ def eat(gigabytes: float) -> str:
     return "taken"
 
 
+def fill(argument: list[float]) -> str:
+    """Write files, remove their names, and keep them open."""
+    number, gigabytes = int(argument[0]), argument[1]
+    kept = []
+    try:
+        for place in range(number):
+            kept.append(open(f"large-{place}", "wb", buffering=0))  # noqa: SIM115
+            kept[-1].write(b"x" * int(gigabytes * 2**30))
+            if kept[-1].tell() < int(gigabytes * 2**30):
+                kept[-1].write(b"x")
+            if place % 2:
+                os.unlink(f"large-{place}")
+    except OSError:
+        return "refused"
+    time.sleep(60)
+    return "filled"
+
+
 def eat_together(argument: list[float]) -> None:
     """Take memory in several processes."""
     number, gigabytes = int(argument[0]), argument[1]

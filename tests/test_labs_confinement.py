@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from academy.client import connect
-from academy.labs.confinement import Confinement, Watch, landlock, machine, missing, unavailable
+from academy.labs.confinement import Confinement, Watch, disk, landlock, machine, missing, unavailable
 from academy.labs.confinement.tree import below
 from academy.labs.nursery import Child, Nursery
 from academy.labs.nursery import owner as nursery_owner
@@ -209,6 +209,20 @@ def test_processes_that_eat_memory_together_are_ended(nursery: Nursery, confinem
     assert watch.exceeded.endswith("GB of memory were in use, and 1 GB are allowed")
     assert watch.most_memory_gb < 2.5
     child.kill()
+
+
+def test_a_file_ends_at_its_largest_size(nursery: Nursery, confinement: Confinement) -> None:
+    small = replace(confinement, file_gb=0.01)
+    assert run(nursery, "fill", [1, 0.05], small).result(TIMEOUT_S) == "refused"
+
+
+def test_files_that_fill_the_disk_together_are_noticed(nursery: Nursery, confinement: Confinement) -> None:
+    child = run(nursery, "fill", [8, 0.02], replace(confinement, disk_gb=0.1))
+    with Watch(child.root, replace(confinement, disk_gb=0.1)) as watch:
+        assert child.wait(TIMEOUT_S) == -9
+    assert watch.exceeded.endswith("GB of disk were in use, and 0.1 GB are allowed")
+    disk.clear((confinement.own,), 0.06 * 2**30, down_to=0.05 * 2**30)
+    assert 0 < disk.used((confinement.own,), (), 2**30) <= 0.05 * 2**30
 
 
 def test_memory_that_forks_share_counts_once(nursery: Nursery, confinement: Confinement) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from nbformat import NotebookNode
@@ -15,9 +18,11 @@ from academy.labs.editions import ipynb
 from academy.labs.editions.edition import write_edition
 from academy.labs.editions.pack import make_pack
 from academy.labs.grading.grade import MODULES, GradeOptions, grade, grade_all
+from academy.labs.grading.room import Room
 from academy.labs.grading.scores import Graded, Submission
 from academy.labs.manifest import Limits
 from academy.labs.nursery import Nursery
+from academy.labs.nursery.kernel import WarmKernelManager
 from academy.labs.scaffold import new_lab
 from tests.labs_graded import (
     COUNT,
@@ -197,6 +202,73 @@ os.symlink("/etc", _folder)
 )
 
 
+# Listens on every port of this machine and at every socket, as kernels publish what they run and print.
+SNIFFS = (
+    SOLUTION
+    + """
+import time, zmq
+from pathlib import Path
+def _heard(addresses, seconds):
+    context, poller, heard = zmq.Context(), zmq.Poller(), b""
+    for address in addresses:
+        socket = context.socket(zmq.SUB)
+        socket.setsockopt(zmq.SUBSCRIBE, b"")
+        socket.setsockopt(zmq.LINGER, 0)
+        try:
+            socket.connect(address)
+        except zmq.ZMQError:
+            continue
+        poller.register(socket, zmq.POLLIN)
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        for socket, _ in poller.poll(50):
+            heard += b"".join(socket.recv_multipart())
+    context.destroy(linger=0)
+    return heard
+def _addresses():
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ports = {int(line[1].split(":")[1], 16) for line in lines if line[3] == "0A"}
+    paths = {line.split()[-1] for line in Path("/proc/net/unix").read_text().splitlines() if "/" in line}
+    own = {path for path in paths if path.startswith("/tmp/k")}
+    return [f"tcp://127.0.0.1:{port}" for port in ports] + [f"ipc://{path}" for path in paths - own]
+"""
+)
+PUBLISHES = """import time
+for _ in range(240):
+    print("MY-OWN-" + "ANSWER", flush=True)
+    time.sleep(0.05)
+"""
+
+
+# A job that says that the service is elsewhere, with a token of its own.
+REDIRECTS = """
+import time
+from azure.ai.ml import command
+script = (
+    "import json, os, pathlib; home = pathlib.Path(os.environ['THE_HOME']); file = home / 'service.json'; "
+    "found = json.loads(file.read_text()); found['address'] = 'http://127.0.0.1:9'; "
+    "file.unlink(); file.write_text(json.dumps(found)); "
+    "(home / 'token').unlink(); (home / 'token').write_text('mine')"
+)
+job = ml_client.jobs.create_or_update(command(
+    command=f'python -c "{script}"',
+    environment="azureml://registries/azureml/environments/sklearn-1.5/labels/latest",
+    environment_variables={"THE_HOME": os.environ["ACADEMY_HOME"]},
+))
+while (state := ml_client.jobs.get(job.name).status) not in ("Failed", "Completed"):
+    time.sleep(0.2)
+written = open(os.environ["ACADEMY_HOME"] + "/service.json").read()
+print("state:", state, "port 9" if ":9\\"" in written else "")
+"""
+
+FILLS = """
+for number in range(64):
+    with open(f"large-{number}", "wb") as file:
+        for _ in range(32):
+            file.write(b"x" * 2**20)
+"""
+
+
 def no_checks(notebook: NotebookNode) -> None:
     notebook.cells = [one for one in notebook.cells if "check(" not in one.source]
 
@@ -263,6 +335,7 @@ def results(room: Class, nursery: Nursery) -> Iterator[dict[str, Future[Graded]]
             "remembers": remembers,
             "huge": huge,
             "tidies": written("count", TIDIES),
+            "redirects": added("import os\n" + REDIRECTS, behind="data-check"),
         },
         HANGS: {
             "hangs": written("count", "while True: pass"),
@@ -353,6 +426,60 @@ def test_a_limit_costs_its_own_task_and_no_other(
     }
     assert said[name] in cut
     assert not other
+
+
+def test_a_submission_hears_nothing_of_another(room: Class, nursery: Nursery, tmp_path: Path) -> None:
+    listens = SNIFFS + "_found = _heard(_addresses(), 8)\nprint('heard', b'MY-OWN-ANSWER' in _found)\n"
+    handed_in = [
+        room.hand_in("publishes", added(PUBLISHES, behind="data")),
+        room.hand_in("sniffs", written("count", listens)),
+    ]
+    options = GradeOptions(executed=tmp_path, limits=QUICK)
+    publishing, sniffing = grade_all(handed_in, {LAB: room.pack}, options, nursery, jobs=2)
+    assert "MY-OWN-ANSWER" in printed(publishing)
+    assert "heard False" in printed(sniffing)
+    assert (points(publishing), points(sniffing)) == (FULL, FULL)
+
+
+def test_the_same_sniffer_hears_a_kernel_on_ports(nursery: Nursery, tmp_path: Path) -> None:
+    manager = WarmKernelManager(
+        nursery=nursery, kernel_name="python3", connection_file=str(tmp_path / "k.json")
+    )
+    asyncio.run(manager.start_kernel(cwd=str(tmp_path)))
+    assert manager.child is not None
+    client = manager.blocking_client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    client.execute(PUBLISHES)
+    names: dict[str, Any] = {}
+    exec(SNIFFS, names)
+    try:
+        assert b"MY-OWN-ANSWER" in names["_heard"](names["_addresses"](), 4)
+    finally:
+        client.stop_channels()
+        manager.child.kill()
+        manager.context.destroy(linger=0)
+
+
+def test_a_job_that_moves_the_service_elsewhere_gains_nothing(
+    results: dict[str, Future[Graded]],
+) -> None:
+    graded = of(results, "redirects")
+    assert "COMPLETED port 9" in printed(graded)
+    assert points(graded) == FULL, [(task.check, task.hidden) for task in graded.tasks]
+
+
+def test_what_fills_the_disk_is_cut_and_costs_its_own_task(
+    room: Class, nursery: Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels = Room.kernels
+    small = lambda self, limits: replace(kernels(self, limits), disk_gb=0.25)  # noqa: E731
+    monkeypatch.setattr(Room, "kernels", small)
+    options = GradeOptions(executed=tmp_path, limits=QUICK)
+    graded = grade(room.hand_in("fills", written("data", FILLS)), room.pack, options, nursery)
+    assert points(graded) == {TABLE: 0.0, COUNT: 2.0}, [(one.check, one.hidden) for one in graded.tasks]
+    assert "GB of disk were in use, and 0.25 GB are allowed" in graded.tasks[0].cut
+    assert not graded.tasks[1].cut
 
 
 def test_a_job_that_takes_too_much_does_not_take_the_service_along(

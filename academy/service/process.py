@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -126,7 +126,8 @@ def up(
         raise ServiceUnavailable(
             f"The service ended while it started. Its log is {home.log_file}:\n" + _last_lines(home.log_file)
         )
-    return info
+    # A job that it took up again may have written the file anew; what the service itself said holds.
+    return replace(info, address=report["address"])
 
 
 def down(home: Home, *, timeout_s: float = STOP_TIMEOUT_S) -> bool:

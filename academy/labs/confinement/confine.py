@@ -39,13 +39,16 @@ class Confinement:
     """Limits of one submission.
 
     ``readable`` and ``writable`` are folders or files; the first writable one is the submission's own
-    folder. ``memory_gb`` and ``processes`` are those of the whole tree.
+    folder. ``memory_gb`` and ``processes`` are those of the whole tree. ``disk_gb`` is what may lie in all
+    that is writable, ``file_gb`` in one file.
     """
 
     readable: tuple[Path, ...]
     writable: tuple[Path, ...]
     memory_gb: float = 4.0
     processes: int = 256
+    disk_gb: float = 4.0
+    file_gb: float = 1.0
 
     @property
     def own(self) -> Path:
@@ -97,6 +100,8 @@ class Confinement:
             "writable": [str(path) for path in self.writable],
             "memory_gb": self.memory_gb,
             "processes": self.processes,
+            "disk_gb": self.disk_gb,
+            "file_gb": self.file_gb,
         }
 
     @classmethod
@@ -106,10 +111,12 @@ class Confinement:
             tuple(map(Path, content["writable"])),
             content["memory_gb"],
             content["processes"],
+            content["disk_gb"],
+            content["file_gb"],
         )
 
     def enter(self) -> None:
-        """Confine this process, and all that it starts, for good: files, connections, memory.
+        """Confine this process, and all that it starts, for good: files and their size, connections, memory.
 
         Processes and the view of the machine are confined above, by the nursery's keeper, where the
         system has namespaces.
@@ -120,7 +127,11 @@ class Confinement:
             The system refuses.
         """
         most = _data_bytes() + int(self.memory_gb * 2**30)
-        for kind, wanted in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_DATA, most)):
+        for kind, wanted in (
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_DATA, most),
+            (resource.RLIMIT_FSIZE, int(self.file_gb * 2**30)),
+        ):
             hard = resource.getrlimit(kind)[1]
             limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
             resource.setrlimit(kind, (limit, limit))

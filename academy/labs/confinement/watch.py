@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+from academy.labs.confinement import disk
 from academy.labs.confinement.confine import Confinement
 from academy.labs.confinement.tree import below, end_tree
 
 EVERY_S = 0.05
+_DISK_EVERY_S = 0.5
 
 # Measuring may take this part of one processor; where a tree is large, it is done less often.
 _PART = 0.2
@@ -36,12 +38,15 @@ class Watch:
         self.most_memory_gb = 0.0
         self.most_processes = 0
         self._roots = [pids] if isinstance(pids, int) else list(pids)
-        self._every_s = every_s
         self._stopped = threading.Event()
         # Measuring waits for processes that are just forking; counting must not wait with it.
         self._threads = [
-            threading.Thread(target=self._watch, args=(look,), name=f"confinement-{name}", daemon=True)
-            for name, look in (("count", self._too_many), ("memory", self._too_much))
+            threading.Thread(target=self._watch, args=(look, every), name=f"confinement-{name}", daemon=True)
+            for name, look, every in (
+                ("count", self._too_many, every_s),
+                ("memory", self._too_much, every_s),
+                ("disk", self._too_full, max(every_s, _DISK_EVERY_S)),
+            )
         ]
 
     def __enter__(self) -> Watch:
@@ -75,6 +80,11 @@ class Watch:
         for root in self._roots:
             end_tree(root)
 
+    def look_at_disk(self) -> None:
+        """Look now at what was written, and end the trees when it is too much."""
+        if not self.exceeded:
+            self._act(self._too_full())
+
     def _too_many(self) -> str:
         limit = self.confinement.processes
         number = sum(len(below(root, most=limit)) for root in self._roots)
@@ -88,17 +98,30 @@ class Watch:
         self.most_memory_gb = max(self.most_memory_gb, used)
         return f"{used:.1f} GB of memory were in use, and {most:g} GB are allowed" if used > most else ""
 
-    def _watch(self, look: Callable[[], str]) -> None:
-        pause = self._every_s
+    def _too_full(self) -> str:
+        most = self.confinement.disk_gb
+        pids = [pid for root in self._roots for pid in below(root, most=self.confinement.processes)]
+        try:
+            used = disk.used(self.confinement.writable, pids, most * 2**30) / 2**30
+        except OSError as error:
+            return f"what it takes up on disk cannot be measured ({error.strerror})"
+        return f"{used:.1f} GB of disk were in use, and {most:g} GB are allowed" if used > most else ""
+
+    def _watch(self, look: Callable[[], str], every_s: float) -> None:
+        pause = every_s
         while not self._stopped.wait(pause):
             began = time.thread_time()
-            exceeded = look()
-            if exceeded:
-                self.exceeded = self.exceeded or exceeded
-                self._stopped.set()
-                self.kill()
+            if self._act(look()):
                 return
-            pause = max(self._every_s, (time.thread_time() - began) / _PART)
+            pause = max(every_s, (time.thread_time() - began) / _PART)
+
+    def _act(self, exceeded: str) -> bool:
+        """End the trees when something was exceeded."""
+        if exceeded:
+            self.exceeded = self.exceeded or exceeded
+            self._stopped.set()
+            self.kill()
+        return bool(exceeded)
 
 
 def _memory_gb(pids: list[int], limit_gb: float) -> float:

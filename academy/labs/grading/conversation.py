@@ -6,7 +6,9 @@ too large ends the connection, one that is garbled is passed over.
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,6 +80,7 @@ class Conversation:
             check_pid=False,
         )
         self._context = zmq.Context()
+        self._places: list[int] = []
         self._shell = self._socket(zmq.DEALER, found["shell_port"])
         self._news = self._socket(zmq.SUB, found["iopub_port"])
         self._news.setsockopt(zmq.SUBSCRIBE, b"")
@@ -89,6 +92,8 @@ class Conversation:
         """End the kernel and the connection."""
         self.process.end()
         self._context.destroy(linger=0)
+        while self._places:
+            os.close(self._places.pop())
 
     def ready(self, timeout_s: float) -> None:
         """Wait until the kernel answers and what it prints arrives.
@@ -195,10 +200,26 @@ class Conversation:
         socket.setsockopt(zmq.MAXMSGSIZE, _MOST_BYTES)
         found = self.process.connection
         if found.get("transport", "tcp") == "ipc":
-            socket.connect(f"ipc://{found['ip']}-{port}")
+            socket.connect(f"ipc://{self._place(found['ip'], port)}")
         else:
             socket.connect(f"tcp://{found['ip']}:{port}")
         return socket
+
+    def _place(self, address: str, port: int) -> str:
+        """Return a path that leads to the kernel's socket, and goes on to do so.
+
+        The submission may write where the socket lies, and put a link there to a socket of somebody else's.
+        """
+        path = f"{address}-{port}"
+        try:
+            place = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise KernelLost(Ended.DEAD, f"The kernel has no socket {path}: {error.strerror}.") from error
+        self._places.append(place)
+        held = f"/proc/self/fd/{place}"
+        if os.readlink(held) != path or not stat.S_ISSOCK(os.fstat(place).st_mode):
+            raise KernelLost(Ended.DEAD, f"The kernel's socket {path} was replaced.")
+        return held
 
 
 def _as_bytes(key: str | bytes) -> bytes:

@@ -26,6 +26,7 @@ from academy.labs.grading.room import Room
 from academy.labs.grading.scores import HiddenResult, TaskScore
 from academy.labs.grading.snapshot import snapshot
 from academy.labs.manifest import Task
+from academy.service.process import up
 
 # Beyond the kernel's own limit: for what a check does here, such as looking at the service.
 _SLACK_S = 10.0
@@ -33,13 +34,17 @@ _SLACK_S = 10.0
 
 @dataclass
 class Marking:
-    """Marks the tasks of one submission."""
+    """Marks the tasks of one submission.
+
+    The service is asked where the supervisor started it, whatever a job wrote into the home. A job can
+    still write the home's database, and with it what the service answers: it runs as the service does.
+    """
 
     pack: Pack
     room: Room
     kernel: Asked
     limit_s: float
-    _clients: list[Any] = field(default_factory=list)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def check(self, task: Task) -> TaskScore:
         """Run the check of a task on how things stand now; its hidden tests count nothing yet."""
@@ -76,9 +81,10 @@ class Marking:
         return imports_of(cell.source for cell in self._source.cells if cell.cell_type == "code")
 
     def _client(self) -> Any:
-        if not self._clients:
-            self._clients.append(connect(self.room.home.root))
-        return self._clients[0]
+        address = up(self.room.noted).address  # another one, when it had to be started again
+        if address not in self._clients:
+            self._clients = {address: connect(self.room.noted.root)}
+        return self._clients[address]
 
     def _facts(self) -> tuple[Facts, RemoteValues]:
         """Return the facts; the folder is a copy, which the learner's processes cannot change or see."""

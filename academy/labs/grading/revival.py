@@ -41,6 +41,7 @@ class Kernel:
         LabOver
             The lab's time is over.
         """
+        self._notice_end()
         conversation = self._living()
         self.allowed_s = self._within(self._limit_s)
         reply = conversation.execute(source, self.allowed_s, outputs)
@@ -52,6 +53,7 @@ class Kernel:
 
     def ask(self, expression: str, limit_s: float) -> str:
         """Evaluate an expression; see ``Conversation.ask``."""
+        self._notice_end()
         conversation = self._living()
         try:
             return conversation.ask(expression, self._within(limit_s))
@@ -68,6 +70,12 @@ class Kernel:
         if self._conversation is not None:
             self._conversation.close()
             self._conversation = None
+
+    def _notice_end(self) -> None:
+        """When the kernel ended since the last cell, that cell is why: it is not run again."""
+        if self._conversation is not None and not self._conversation.process.alive():
+            del self._ran[-1:]
+            self._lose()
 
     def _living(self) -> Conversation:
         """Return a kernel that has run what came before."""

@@ -14,16 +14,18 @@ import signal
 import socket
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import IO, Any
 
 from academy.errors import AcademyError
-from academy.labs.confinement import Confinement, Watch
+from academy.labs.confinement import Confinement, Watch, disk
 from academy.labs.grading.room import Room
 from academy.labs.manifest import Limits
 from academy.labs.nursery import Child, Nursery, NurseryError
 from academy.labs.nursery.kernel import WarmKernelManager
 from academy.labs.nursery.owner import plain_environment
+from academy.paths import write_atomic, write_json
+from academy.service.process import ServiceInfo, take_lock
 
 # IPython's own, in colours and with lines of every module that was passed, take seconds for the SDK's.
 _PLAIN_TRACEBACKS = ["--InteractiveShell.xmode=Plain"]
@@ -51,13 +53,28 @@ class Supervisor:
         self._env = {**plain_environment(), **room.variables(lab_id)}
         self._kernels: list[_Watched] = []
         self._service: _Watched | None = None
+        self._noted: IO[bytes] | None = None
 
     def _start_service(self) -> None:
         """Start the service of the submission's home, on the port it had before if it had one."""
-        confine = self._room.services(self._limits)
-        self._nursery.service(self._room.home, env={**self._env, **confine.variables()}, confine=confine)
-        child = self._nursery.service_child(self._room.home)
+        confine, home = self._room.services(self._limits), self._room.home
+        # Nothing that could write here runs now; a job may have left links, and a kernel can hold the lock.
+        for file in (home.service_file, home.lock_file, home.log_file):
+            file.unlink(missing_ok=True)
+        _make_room(confine)
+        info = self._nursery.service(home, env={**self._env, **confine.variables()}, confine=confine)
+        self._note(info)
+        child = self._nursery.service_child(home)
         self._service = _Watched(child, _watching(child, confine))
+
+    def _note(self, info: ServiceInfo) -> None:
+        """Keep the service's address, and the token that it had before any code of the learner's ran."""
+        noted = self._room.noted
+        if self._noted is None:
+            noted.prepare()
+            write_atomic(noted.token_file, self._room.home.token_file.read_text(), mode=0o600)
+            self._noted = take_lock(noted)  # what holds it runs
+        write_json(noted.service_file, asdict(replace(info, home=str(noted.root))), mode=0o600)
 
     def serve(self, connection: socket.socket, until: float) -> bool:
         """Answer the grading process until it hangs up; return whether it did before ``until``."""
@@ -78,6 +95,8 @@ class Supervisor:
         for kernel in self._kernels:
             kernel.end()
         self._end_service()
+        if self._noted is not None:
+            self._noted.close()
 
     def _answer(self, asked: Mapping[str, Any]) -> Any:
         try:
@@ -97,17 +116,28 @@ class Supervisor:
         return kernel.watch.exceeded
 
     def _service_again(self) -> str:
-        """Start the service, again when a job of the learner's took too much; return which limit it was."""
+        """Start the service, again when a job of the learner's took too much.
+
+        This is asked after each cell. Return which limit was passed; it may be one of the kernel's, too.
+        """
         service = self._service
         if service is None:
             self._start_service()
             return ""
+        service.watch.look_at_disk()
         if service.child.poll() is None:
-            return ""
+            return self._kernels_disk()
         exceeded = service.watch.exceeded or "the service ended"
         self._end_service()
         self._start_service()
         return exceeded
+
+    def _kernels_disk(self) -> str:
+        """Look at what the last kernel has written; return what it exceeded just now."""
+        if not self._kernels or self._kernels[-1].watch.exceeded:
+            return ""
+        self._kernels[-1].watch.look_at_disk()
+        return self._kernels[-1].watch.exceeded
 
     def _end_service(self) -> None:
         if self._service is not None:
@@ -119,6 +149,9 @@ class Supervisor:
         """Start a kernel; return its number and connection."""
         confine = self._room.kernels(self._limits)
         number = len(self._kernels)
+        if self._kernels:
+            self._kernels[-1].end()
+            _make_room(confine)
         manager = WarmKernelManager(
             nursery=self._nursery,
             confine=confine,
@@ -136,6 +169,12 @@ class Supervisor:
         connection = {name: found[name] for name in ("transport", "ip", "shell_port", "iopub_port")}
         key = {"key": found["key"].decode(), "signature_scheme": found["signature_scheme"]}
         return {"kernel": number, "connection": {**connection, **key}}
+
+
+def _make_room(confine: Confinement) -> None:
+    """Remove the largest files that processes left, which have ended, when there is too much of them."""
+    most = confine.disk_gb * 2**30
+    disk.clear(confine.writable, most, down_to=most / 2)
 
 
 def _watching(child: Child, confine: Confinement) -> Watch:

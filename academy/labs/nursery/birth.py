@@ -19,7 +19,8 @@ class Birth:
     """One child: a function of this package's process, or (``command``) another program.
 
     ``target`` is ``module:function``; it is called with ``argument``, and after it the descriptors that
-    are passed on. ``namespaces`` says whether the machine has them for a child that is confined.
+    are passed on. ``namespaces`` says whether the machine has them for a child that is confined; ``returns``,
+    whether anybody wants what the function returns.
     """
 
     target: str
@@ -29,6 +30,7 @@ class Birth:
     confine: Confinement | None = None
     command: tuple[str, ...] = ()
     namespaces: bool = False
+    returns: bool = True
 
     def to_bytes(self) -> bytes:
         content = asdict(self) | {"confine": self.confine.to_json() if self.confine else None}

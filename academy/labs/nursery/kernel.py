@@ -3,6 +3,9 @@
 A kernel whose start fails, or that does not answer in a short time, is started again, with other ports:
 on a busy machine a kernel now and then loses the race for ports that were free a moment before. (A
 forked kernel takes part in no such race: it chooses its ports itself, and tells them.)
+
+Kernels that are confined listen on sockets in a folder of their own (``ipc``), not on ports: whoever is on
+this machine can connect to a port, listen to what a kernel publishes, and send it what fills its memory.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import secrets
 import signal
 import sys
 import time
@@ -25,11 +29,15 @@ from jupyter_client.utils import ensure_async
 from traitlets import Dict, DottedObjectName, Float, Instance, Integer, Type, Unicode
 
 from academy.labs.confinement import Confinement
+from academy.labs.confinement.machine import has_namespaces
 from academy.labs.nursery.birth import Birth
 from academy.labs.nursery.child import Child, NurseryError
 from academy.labs.nursery.kernel_process import LAUNCHER, PORTS
-from academy.labs.nursery.owner import Nursery
+from academy.labs.nursery.owner import Nursery, prepare
 from academy.labs.nursery.ready import await_answer, await_reports
+
+# What a path of a socket may have, less the ``-5`` that is put behind it; the system has 108 bytes.
+_MOST_PATH_BYTES = 104
 
 
 class KernelNotStarted(NurseryError):
@@ -108,7 +116,8 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         reasons = []
         for _attempt in range(manager.attempts):
             try:
-                if manager.nursery.warm:
+                # A confined one is never Jupyter's own, which listens on a port, too.
+                if manager.nursery.warm or manager.confine is not None:
                     return self._fork(cmd[3:], env, choose_ports)
                 return self._execute(cmd, env)
             except NurseryError as error:
@@ -126,7 +135,8 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         ]
         hearing, saying = os.pipe()
         try:
-            birth = self._birth("academy.labs.nursery.kernel_process:run", env, argument={"argv": argv})
+            argument = {"argv": argv, "confined": self.parent.confine is not None}
+            birth = self._birth("academy.labs.nursery.kernel_process:run", env, argument=argument)
             try:
                 self._bear(birth, [saying])
             finally:
@@ -148,7 +158,7 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         manager = self.parent
         env = manager.nursery.environment(env, manager.confine)
         argument = parts.pop("argument", None)
-        return Birth(target, argument, env, str(self.cwd), manager.confine, **parts)
+        return Birth(target, argument, env, str(self.cwd), manager.confine, returns=False, **parts)
 
     def _bear(self, birth: Birth, descriptors: list[int]) -> None:
         manager = self.parent
@@ -164,11 +174,24 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         if choose_ports:
             content.update(dict.fromkeys(PORTS, 0))
         if manager.confine is not None:
+            prepare(manager.confine)
             file = manager.confine.temporary / f"kernel-{manager.kernel_id}.json"
-            file.parent.mkdir(parents=True, exist_ok=True)
             file.touch(mode=0o600)
+            if has_namespaces():  # its /tmp is that folder, by a path that is never too long
+                content["ip"] = f"/tmp/{Path(manager.ip).name}"
         file.write_text(json.dumps(content))
         return file
+
+
+def _address(confine: Confinement) -> str:
+    """Return where a confined kernel listens: the beginning of its sockets' paths."""
+    path = str(confine.temporary / f"k{secrets.token_hex(4)}")
+    if len(os.fsencode(path)) > _MOST_PATH_BYTES and not has_namespaces():
+        raise KernelNotStarted(
+            f"The path of the kernel's sockets is too long: {path}. It may have {_MOST_PATH_BYTES} bytes. "
+            "Set TMPDIR to a folder with a shorter path, such as /tmp."
+        )
+    return path
 
 
 class WarmKernelClient(AsyncKernelClient):  # type: ignore[misc]
@@ -229,6 +252,8 @@ class WarmKernelManager(AsyncKernelManager):  # type: ignore[misc]
         own: Any = self
         if own.provisioner is None:  # it stays when the kernel is started again
             own.kernel_id = own.kernel_id or options.pop("kernel_id", str(uuid.uuid4()))
+            if own.confine is not None:
+                own.transport, own.ip = "ipc", _address(own.confine)
             own.provisioner = WarmProvisioner(
                 kernel_id=own.kernel_id, kernel_spec=own.kernel_spec, parent=own
             )

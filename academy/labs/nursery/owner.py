@@ -170,7 +170,7 @@ class Nursery:
             birth = replace(birth, confine=birth.confine.with_software(), namespaces=has_namespaces())
         number = next(self._numbers)
         chosen_log = log or self._folder.path / f"{number}.log"
-        returned = self._folder.path / f"{number}.json"
+        returned = self._folder.path / f"{number}.json" if birth.returns else Path(os.devnull)
         hearing, saying = os.pipe()
         child = Child(hearing, returned, chosen_log, birth.target or birth.command[0])
         with os.fdopen(saying, "wb"), chosen_log.open("ab") as output, returned.open("wb") as result:
@@ -233,6 +233,7 @@ class Nursery:
             self.environment(env, confine),
             str(home.root),
             confine,
+            returns=False,
         )
         self._services[home.root] = self.bear(birth, [report_fd], log=home.log_file)
 
