@@ -240,7 +240,7 @@ for _ in range(240):
 """
 
 
-# A job that says that the service is elsewhere, with a token of its own.
+# A job that says that the service is elsewhere.
 REDIRECTS = """
 import time
 from azure.ai.ml import command
@@ -248,7 +248,6 @@ script = (
     "import json, os, pathlib; home = pathlib.Path(os.environ['THE_HOME']); file = home / 'service.json'; "
     "found = json.loads(file.read_text()); found['address'] = 'http://127.0.0.1:9'; "
     "file.unlink(); file.write_text(json.dumps(found)); "
-    "(home / 'token').unlink(); (home / 'token').write_text('mine')"
 )
 job = ml_client.jobs.create_or_update(command(
     command=f'python -c "{script}"',
@@ -335,7 +334,7 @@ def results(room: Class, nursery: Nursery) -> Iterator[dict[str, Future[Graded]]
             "remembers": remembers,
             "huge": huge,
             "tidies": written("count", TIDIES),
-            "redirects": added("import os\n" + REDIRECTS, behind="data-check"),
+            "redirects": added("import os\n" + REDIRECTS, behind="data"),
         },
         HANGS: {
             "hangs": written("count", "while True: pass"),
