@@ -439,7 +439,7 @@ def test_the_unsolved_edition_gets_nothing_and_is_told_why(room: Class, nursery:
 
 def test_nothing_of_a_submission_is_left(graded: dict[str, Graded], room: Class, nursery: Nursery) -> None:
     submission = room.hand_in("temporary")
-    above = room.root / "rooms"
+    above = room.root / ("rooms" * 20)  # longer than the path of a socket can be
     above.mkdir()
     found = grade(submission, room.pack, GradeOptions(temporary=above), nursery)
     assert found.points == 4.0

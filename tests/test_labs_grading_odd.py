@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -97,10 +96,10 @@ def graded(room: Class, nursery: Nursery, tmp_path_factory: pytest.TempPathFacto
     handed_in = room.root / "handed-in"
     os.rename(handed_in / "fine", os.fsencode(handed_in) + b"/Ren\xe9e")
     found = discover(handed_in, (LAB,), tmp_path_factory.mktemp("stage"))
-    with tempfile.TemporaryDirectory() as short:  # a kernel's socket takes no long path
-        options = GradeOptions(executed=room.root / "executed", temporary=Path(short))
-        done = grade_all([one.submission for one in found], {LAB: room.pack}, options, nursery, jobs=2)
-        assert os.listdir(short) == []
+    above = tmp_path_factory.mktemp("rooms")
+    options = GradeOptions(executed=room.root / "executed", temporary=above)
+    done = grade_all([one.submission for one in found], {LAB: room.pack}, options, nursery, jobs=2)
+    assert os.listdir(above) == []
     manifests = {LAB: room.pack.manifest}
     made = sheets([Row(one, hand_in.notes) for one, hand_in in zip(done, found, strict=True)], manifests)
     to, books = room.root / "graded", reports.Gradebooks()

@@ -29,7 +29,8 @@ from academy.labs.suite.report import EditionReport, Status, edition_report
 from academy.labs.suite.run import run_edition
 from tests.labs_suite import cell, displayed, printed, task_cells, write_lab
 
-COUNT = "import os\nwith open(os.environ['COUNTED'], 'a') as file: file.write('x')"
+# It takes long enough to be among the slowest cells.
+COUNT = "import os, time\ntime.sleep(0.06)\nwith open(os.environ['COUNTED'], 'a') as file: file.write('x')"
 
 
 # Comparing outputs

@@ -125,19 +125,25 @@ class Supervisor:
             self._start_service()
             return ""
         service.watch.look_at_disk()
-        if service.child.poll() is None:
-            return self._kernels_disk()
+        if service.child.poll() is None and not service.watch.exceeded:
+            return self._look_at_kernel()
         exceeded = service.watch.exceeded or "the service ended"
         self._end_service()
         self._start_service()
         return exceeded
 
-    def _kernels_disk(self) -> str:
-        """Look at what the last kernel has written; return what it exceeded just now."""
-        if not self._kernels or self._kernels[-1].watch.exceeded:
+    def _look_at_kernel(self) -> str:
+        """Look at what the last kernel has written; return which limit it passed.
+
+        One that passed a limit is gone when this returns: nothing more is asked of it.
+        """
+        if not self._kernels:
             return ""
-        self._kernels[-1].watch.look_at_disk()
-        return self._kernels[-1].watch.exceeded
+        last = self._kernels[-1]
+        last.watch.look_at_disk()
+        if last.watch.exceeded:
+            last.end()
+        return last.watch.exceeded
 
     def _end_service(self) -> None:
         if self._service is not None:
@@ -166,9 +172,9 @@ class Supervisor:
         assert child is not None
         self._kernels.append(_Watched(child, _watching(child, confine)))
         found = manager.get_connection_info()
-        connection = {name: found[name] for name in ("transport", "ip", "shell_port", "iopub_port")}
+        connection = {name: found[name] for name in ("transport", "shell_port", "iopub_port")}
         key = {"key": found["key"].decode(), "signature_scheme": found["signature_scheme"]}
-        return {"kernel": number, "connection": {**connection, **key}}
+        return {"kernel": number, "connection": {**connection, "ip": manager.sockets, **key}}
 
 
 def _make_room(confine: Confinement) -> None:

@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 import uuid
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from queue import Empty
@@ -186,12 +187,24 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
 def _address(confine: Confinement) -> str:
     """Return where a confined kernel listens: the beginning of its sockets' paths."""
     path = str(confine.temporary / f"k{secrets.token_hex(4)}")
-    if len(os.fsencode(path)) > _MOST_PATH_BYTES and not has_namespaces():
+    if _is_long(path) and not has_namespaces():
         raise KernelNotStarted(
             f"The path of the kernel's sockets is too long: {path}. It may have {_MOST_PATH_BYTES} bytes. "
             "Set TMPDIR to a folder with a shorter path, such as /tmp."
         )
     return path
+
+
+def _is_long(path: str) -> bool:
+    return len(os.fsencode(path)) > _MOST_PATH_BYTES
+
+
+def _short(path: str, holder: object) -> str:
+    """Return a short name of a path, good in this process for as long as ``holder`` lives."""
+    folder, name = os.path.split(path)
+    held = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    weakref.finalize(holder, os.close, held)
+    return f"/proc/{os.getpid()}/fd/{held}/{name}"
 
 
 class WarmKernelClient(AsyncKernelClient):  # type: ignore[misc]
@@ -229,7 +242,8 @@ class WarmKernelManager(AsyncKernelManager):  # type: ignore[misc]
     """A kernel manager whose kernels are forks of ``nursery``.
 
     ``env`` is the kernel's whole environment; None is what Jupyter would give it. ``log_file`` gets what
-    the kernel writes outside of cells. ``child`` is the kernel's process.
+    the kernel writes outside of cells. ``child`` is the kernel's process, ``sockets`` the beginning of the
+    paths where one that is confined listens.
     """
 
     client_class = DottedObjectName("academy.labs.nursery.kernel.WarmKernelClient")
@@ -238,6 +252,7 @@ class WarmKernelManager(AsyncKernelManager):  # type: ignore[misc]
     env = Dict(allow_none=True, default_value=None)
     confine = Instance(Confinement, allow_none=True)
     log_file = Unicode()
+    sockets = Unicode()
     attempts = Integer(3)
     start_s = Float(30.0)
     child = Instance(Child, allow_none=True)
@@ -253,7 +268,9 @@ class WarmKernelManager(AsyncKernelManager):  # type: ignore[misc]
         if own.provisioner is None:  # it stays when the kernel is started again
             own.kernel_id = own.kernel_id or options.pop("kernel_id", str(uuid.uuid4()))
             if own.confine is not None:
-                own.transport, own.ip = "ipc", _address(own.confine)
+                prepare(own.confine)
+                own.transport, own.sockets = "ipc", _address(own.confine)
+                own.ip = _short(own.sockets, self) if _is_long(own.sockets) else own.sockets
             own.provisioner = WarmProvisioner(
                 kernel_id=own.kernel_id, kernel_spec=own.kernel_spec, parent=own
             )
