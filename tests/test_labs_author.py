@@ -306,6 +306,13 @@ PLANTS: list[Plant] = [
         "cell of no task",
     ),
     Plant(
+        "shows",
+        lambda d: d.cell("connect", metadata={"academy": {"shows": ["tune-model"]}}),
+        NOTEBOOK,
+        "connect",
+        "names 'tune-model', which is no task",
+    ),
+    Plant(
         "hidden-tests",
         lambda d: d.manifest(lambda m: m["tasks"][1].update(hidden_points=0)),
         MANIFEST,

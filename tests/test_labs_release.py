@@ -32,9 +32,12 @@ from academy.labs.editions.leaks import find_leaks
 from academy.labs.editions.markers import BadMarkers, Kind, regions
 from academy.labs.editions.metadata_schema import check_metadata
 from academy.labs.editions.release import LeakFound, make_pack, read_pack, release
+from academy.labs.editions.renamed import shape_of
+from academy.labs.editions.statements import words
 from academy.labs.scaffold import new_lab
 
 LAB = "90-count-days"
+COUNTING = "count-long-months"
 COUNTED = "return sum(1 for number in days if number > limit)"
 TEST = "assert long_months([28, 29, 30], 28) == 2"
 REGISTERED = (
@@ -300,7 +303,7 @@ def test_solution_in_a_file_belongs_to_the_task_whose_step_names_it(lab: Lab) ->
 @pytest.mark.parametrize(
     ("metadata", "said"),
     [
-        ({"stpe": "data"}, r"has no key 'stpe'. Its keys: 'check', 'step', 'task'"),
+        ({"stpe": "data"}, r"has no key 'stpe'. Its keys: 'check', 'shows', 'step', 'task'"),
         ({"step": 3}, r"metadata.academy.step is 3; it takes a value of type string"),
         ({"task": "Register Table"}, r"'Register Table'; it takes lower-case words"),
         ({"task": "a", "check": "a"}, r"both task and check"),
@@ -501,6 +504,145 @@ def test_message_names_file_cell_line_and_whose_it_is(lab: Lab, tmp_path: Path) 
     message = refused.value.message
     assert f"{LAB}/{LAB}.ipynb, {named(lab, 'planted')}, line 2: {COUNTED!r}" in message
     assert f"of the solution in the source ({LAB}.ipynb, {named(lab, 'count')}, line 3)" in message
+
+
+IDIOM = "job = ml_client.jobs.create_or_update(job)\nml_client.jobs.stream(job.name)"
+
+
+def _idiom_in_solution(notebook: Any) -> None:
+    cell = cell_of(notebook, "data")
+    cell["source"] = cell.source.replace("### END", IDIOM + "\n### END").replace(REGISTERED + "\n", "")
+
+
+def _given(shows: list[str], text: str = IDIOM) -> Callable[[Any], None]:
+    metadata = {"academy": {"step": "connect", "shows": shows}}
+    cell = nbformat.v4.new_code_cell(text, id="given", metadata=metadata)
+    return lambda notebook: notebook.cells.insert(8, cell)
+
+
+def test_cell_that_gives_an_idiom_on_purpose_says_so(lab: Lab, tmp_path: Path) -> None:
+    change(lab, _idiom_in_solution)
+    change(lab, _given([]))
+    with pytest.raises(LeakFound) as refused:
+        release([lab], tmp_path / "out")
+    assert 'cell given: "academy": {"shows": ["register-table"]}.' in refused.value.message
+    change(lab, lambda notebook: cell_of(notebook, "given").metadata.academy.update(shows=["register-table"]))
+    (released,) = release([lab], tmp_path / "out")
+    made = cell_of(ipynb.read(released.lab.notebook), "given")
+    assert (made.source, made.metadata) == (IDIOM, {"academy": {"step": "connect"}})
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _in_unmarked_cell(IDIOM),
+        _in_unmarked_cell("# " + IDIOM.replace("\n", "\n# ")),
+        lambda notebook: cell_of(notebook, "end").update(source=f"```\n{IDIOM}\n```"),
+        lambda notebook: cell_of(notebook, "given").metadata.update(notes=IDIOM),
+        lambda notebook: notebook.metadata.update(notes=IDIOM),
+    ],
+    ids=["another cell", "a comment", "prose", "the cell's own metadata", "the notebook's metadata"],
+)
+def test_what_one_cell_shows_is_a_leak_elsewhere(
+    lab: Lab, plant: Callable[[Any], None], tmp_path: Path
+) -> None:
+    change(lab, _idiom_in_solution)
+    change(lab, _given(["register-table"]))
+    change(lab, plant)
+    with pytest.raises(LeakFound) as refused:
+        release([lab], tmp_path / "out")
+    source_of_given = f"{named(lab, 'given')}, line"
+    assert source_of_given not in refused.value.message
+
+
+def test_what_one_cell_shows_is_a_leak_in_files_and_outputs(lab: Lab, tmp_path: Path) -> None:
+    change(lab, _idiom_in_solution)
+    change(lab, _given(["register-table"]))
+    (lab.folder / "data" / "notes.txt").write_text(IDIOM)
+    edition = write_edition(lab, tmp_path / "edition")
+    notebook = ipynb.read(edition.notebook)
+    cell_of(notebook, "given")["outputs"] = [nbformat.v4.new_output("stream", text=IDIOM)]
+    ipynb.write(notebook, edition.notebook)
+    places = {leak.place for leak in find_leaks(lab, edition.folder)}
+    assert {f"{LAB}.ipynb, {named(lab, 'given')}, outputs, line 1", "data/notes.txt, line 1"} <= places
+    assert f"{LAB}.ipynb, {named(lab, 'given')}, line 1" not in places
+
+
+@pytest.mark.parametrize("text", [COUNTED, TEST], ids=["another task's solution", "a hidden test"])
+def test_cell_shows_the_solution_of_the_task_that_it_names_and_no_more(
+    lab: Lab, text: str, tmp_path: Path
+) -> None:
+    change(lab, _idiom_in_solution)
+    change(lab, _given(["register-table"], f"{IDIOM}\n{text}"))
+    if text == TEST:
+        change(lab, lambda notebook: cell_of(notebook, "given").metadata.academy.shows.append(COUNTING))
+    with pytest.raises(LeakFound, match="cell given"):
+        release([lab], tmp_path / "out")
+
+
+def test_cell_that_shows_nothing_of_the_task_that_it_names_is_refused(lab: Lab, tmp_path: Path) -> None:
+    change(lab, _given(["register-table"], "print('hello')"))
+    with pytest.raises(
+        InvalidField, match=r"cell given says in metadata\.academy\.shows .* 'register-table'"
+    ):
+        release([lab], tmp_path / "out")
+
+
+LONGER = """kept = pd.read_csv(path, parse_dates=["day"])
+# Only what is whole.
+kept = kept.dropna(subset=["trips", "riders"])
+for column in names:
+    kept[column] = kept[column].rolling(window=7).mean()
+return kept.groupby("station").agg(total=("trips", "sum"))"""
+OTHER_NAMES = LONGER.replace("kept", "frame").replace("column", "c").replace("path", "file")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OTHER_NAMES,
+        OTHER_NAMES.replace("# Only what is whole.", "print(frame)"),
+        "# " + OTHER_NAMES.replace("\n", "\n# "),
+        json.dumps(OTHER_NAMES),
+    ],
+    ids=["code", "with a line put in", "comments", "a string"],
+)
+def test_solution_under_other_names_is_a_leak(lab: Lab, text: str, tmp_path: Path) -> None:
+    def lengthen(notebook: Any) -> None:
+        cell = cell_of(notebook, "count")
+        cell["source"] = cell.source.replace(COUNTED, LONGER.replace("\n", "\n    "))
+
+    change(lab, lengthen)
+    assert find_leaks(lab, write_edition(lab, tmp_path / "edition").folder) == ()
+    change(lab, _in_unmarked_cell(text))
+    places = [leak.place for leak in find_leaks(lab, write_edition(lab, tmp_path / "second").folder)]
+    assert f"{LAB}.ipynb, {named(lab, 'planted')}, line 1" in places
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        IDIOM,
+        "rows = pd.read_csv(path)\nkept = rows[rows['days'] > limit]\nprint(kept['days'].sum())",
+        "import pandas as pd\nimport mlflow\nfrom azure.ai.ml.entities import Data, Model, Environment",
+        "x = (",
+        '"""Return the table of all trips that a station\'s riders made in the last seven days."""\n' + IDIOM,
+        "table = client.data.create(Data(name=n, type='uri_file', path='a/b.csv', tags={'a': 'b', 'c': 1}))",
+    ],
+)
+def test_what_is_small_has_no_shape_to_be_known_by(source: str) -> None:
+    assert shape_of(source) is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("frame.dropna", "other.dropna"), ("window=7", "window=9"), ("dropna", "fillna"), ("c]", "frame]")],
+)
+def test_other_program_of_the_same_form_is_not_the_same(old: str, new: str) -> None:
+    shape = shape_of(LONGER)
+    assert shape
+    assert list(shape.places_in(words(OTHER_NAMES))) == [0]
+    assert list(shape.places_in(words(OTHER_NAMES.replace(old, new)))) == []
 
 
 def _without_markers(notebook: Any) -> None:

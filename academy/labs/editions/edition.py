@@ -182,6 +182,7 @@ def _bare(notebook: NotebookNode, lab_id: str) -> NotebookNode:
     for cell in made.cells:
         for key in _TRACES:
             cell.metadata.pop(key, None)
+        own(cell).pop("shows", None)  # the author's word to the release, and a hint to a learner
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
     return made

@@ -2,7 +2,8 @@
 
 Texts are compared as words and operators, so that line breaks, indentation, quotes, commas and brackets
 make no difference. What is looked for is whole statements: all of a statement's own words, in their order,
-in one piece or in at most three. Imports, block headers and very short lines stand in any program.
+in one piece or in at most three. Imports, block headers and very short lines stand in any program. A whole
+region of some size is known under other names too. What a cell gives on purpose is no leak there.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from academy.labs.collection import Lab
-from academy.labs.editions import ipynb
+from academy.labs.editions import edition, ipynb
 from academy.labs.editions.layout import as_text, files_of, in_edition
-from academy.labs.editions.markers import regions
+from academy.labs.editions.markers import Kind, regions
 from academy.labs.editions.readable import Line, Passage, passages
+from academy.labs.editions.renamed import Shape, shape_of
+from academy.labs.editions.shown import Shown, shown_in
 from academy.labs.editions.statements import Statement, Words, statements, words
 
 # A run of so many words is the least that is taken for a piece of a statement.
@@ -29,11 +33,16 @@ _NAMED_SOLUTION = re.compile(r"(^|[-_ ])solutions?$", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Leak:
-    """Something of a solution or hidden test; ``place`` is where it can be read, ``origin`` whose it is."""
+    """Something of a solution or hidden test; ``place`` is where it can be read, ``origin`` whose it is.
+
+    ``cell`` and ``task`` say which cell's source holds which task's solution, where its author may intend it.
+    """
 
     place: str
     text: str
     origin: str
+    cell: str = ""
+    task: str = ""
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text!r} is {self.origin}"
@@ -41,11 +50,14 @@ class Leak:
 
 @dataclass(frozen=True)
 class Secret:
-    """One marked region of the source."""
+    """One marked region of the source; ``task`` is that of a notebook's solution, or empty."""
 
     origin: str
     lines: tuple[Words, ...]
     statements: tuple[Statement, ...]
+    shape: Shape | None
+    is_test: bool
+    task: str = ""
 
     @property
     def is_short(self) -> bool:
@@ -62,8 +74,21 @@ class _Run:
     line: Line
 
 
+@dataclass(frozen=True)
+class Looked:
+    """The leaks, and what cells say that they show though it is not there: each cell's id with a task."""
+
+    leaks: tuple[Leak, ...]
+    stale: tuple[tuple[str, str], ...] = ()
+
+
 def find_leaks(lab: Lab, folder: Path) -> tuple[Leak, ...]:
     """Return what of the lab's solutions and hidden tests can be read in the edition in ``folder``."""
+    return look(lab, folder).leaks
+
+
+def look(lab: Lab, folder: Path) -> Looked:
+    """Look through the edition in ``folder`` for the lab's solutions and hidden tests."""
     found = dict.fromkeys(_by_name(folder))
     secrets = list(secrets_of(lab))
     sought = {
@@ -77,32 +102,52 @@ def find_leaks(lab: Lab, folder: Path) -> tuple[Leak, ...]:
         for line in passage:
             if _MARKER.search(line.text):
                 found[Leak(line.place, line.text.strip(), "a marker of a solution or hidden test")] = None
-    long = [secret for secret in secrets if not secret.is_short]
-    for leak in (*_statements_in(long, read), *_short_ones_in(secrets, read)):
-        found[leak] = None
+    shown = shown_in(lab)
+    found |= dict.fromkeys(_leaks_of(secrets, read, shown))
     places: dict[tuple[str, str], Leak] = {}
     for leak in found:
         places.setdefault((leak.place, leak.origin), leak)
-    return tuple(places.values())
+    stale = set(shown)
+    if stale:
+        nothing_shown = Shown(shown.notebook)
+        stale -= {(leak.cell, leak.task) for leak in _leaks_of(secrets, read, nothing_shown)}
+    return Looked(tuple(places.values()), tuple(sorted(stale)))
 
 
 def secrets_of(lab: Lab) -> Iterator[Secret]:
     """Yield each marked region of a lab's notebook and files, as the source has it and as editions do."""
-    texts = [
-        (f"{lab.notebook.name}, {ipynb.place(cell, index)}", cell.source, cell.cell_type == "code")
-        for index, cell in enumerate(ipynb.read(lab.notebook).cells)
-    ]
+    for index, cell in enumerate(ipynb.read(lab.notebook).cells):
+        where, is_code = f"{lab.notebook.name}, {ipynb.place(cell, index)}", cell.cell_type == "code"
+        task = str(edition.own(cell).get("task", ""))
+        for secret in _secrets_in(cell.source, where, lab.id, is_code):
+            yield secret if secret.is_test else replace(secret, task=task)
     for name in files_of(lab):
         text = as_text((lab.folder / name).read_bytes())
         if text is not None:
-            texts.append((str(name), text, name.suffix == ".py"))
-    for where, text, is_code in texts:
-        for region in regions(text, where):
-            origin = f"of the {region.kind.lower()} in the source ({where}, line {region.first})"
-            is_test = region.kind.startswith("HIDDEN")
-            for version in dict.fromkeys((region.text, in_edition(region.text, lab.id))):
-                lines = tuple(filter(None, map(words, version.splitlines())))
-                yield Secret(origin, lines, tuple(statements(version, is_code=is_code, is_test=is_test)))
+            yield from _secrets_in(text, str(name), lab.id, name.suffix == ".py")
+
+
+def _secrets_in(text: str, where: str, lab_id: str, is_code: bool) -> Iterator[Secret]:
+    for region in regions(text, where):
+        origin = f"of the {region.kind.lower()} in the source ({where}, line {region.first})"
+        is_test = region.kind is Kind.HIDDEN_TESTS
+        for version in dict.fromkeys((region.text, in_edition(region.text, lab_id))):
+            lines = tuple(filter(None, map(words, version.splitlines())))
+            held = tuple(statements(version, is_code=is_code, is_test=is_test))
+            yield Secret(origin, lines, held, shape_of(version) if is_code else None, is_test)
+
+
+def _leaks_of(secrets: Sequence[Secret], read: Sequence[Passage], shown: Shown) -> Iterator[Leak]:
+    """Yield where the secrets can be read, other than in cells that show their task."""
+    long = [secret for secret in secrets if not secret.is_short]
+    found = chain(
+        _statements_in(long, read, shown), _short_ones_in(secrets, read), _renamed_in(secrets, read)
+    )
+    for secret, line in found:
+        if not shown.excuses(line, secret.task):
+            cell = shown.cell_of(line) if secret.task else ""
+            task = secret.task if cell else ""
+            yield Leak(line.place, _shortened(line.text), secret.origin, cell, task)
 
 
 def _by_name(folder: Path) -> Iterator[Leak]:
@@ -112,14 +157,18 @@ def _by_name(folder: Path) -> Iterator[Leak]:
             yield Leak(name, path.name, "named as a solution; keep it out of the lab's folder")
 
 
-def _statements_in(secrets: Sequence[Secret], read: Iterable[Passage]) -> Iterator[Leak]:
+def _statements_in(
+    secrets: Sequence[Secret], read: Iterable[Passage], shown: Shown
+) -> Iterator[tuple[Secret, Line]]:
     telling = [
         (secret, statement) for secret in secrets for statement in secret.statements if statement.is_telling
     ]
     runs = _runs([statement.words for _, statement in telling], read)
     held: dict[int, list[tuple[Statement, Line]]] = defaultdict(list)
     for index, (secret, statement) in enumerate(telling):
-        held[id(secret)] += [(statement, line) for line in _covered(statement, runs[index])]
+        # What is shown says nothing about the rest: not that most stands there, nor where pieces belong.
+        others = [run for run in runs[index] if not shown.excuses(run.line, secret.task)]
+        held[id(secret)] += [(statement, line) for line in _covered(statement, others)]
     for secret in secrets:
         found = held[id(secret)]
         own = [statement for statement in secret.statements if statement.is_telling]
@@ -127,7 +176,7 @@ def _statements_in(secrets: Sequence[Secret], read: Iterable[Passage]) -> Iterat
         most = 2 * len({statement for statement, _ in found}) >= len(own)
         for statement, line in found:
             if most or statement.is_long:
-                yield Leak(line.place, _shortened(line.text), secret.origin)
+                yield secret, line
 
 
 def _runs(wanted: Sequence[Words], read: Iterable[Passage]) -> dict[int, list[_Run]]:
@@ -199,7 +248,7 @@ def _fewest(needed: Sequence[int], runs: Sequence[_Run]) -> list[_Run]:
     return chosen
 
 
-def _short_ones_in(secrets: Sequence[Secret], read: Iterable[Passage]) -> Iterator[Leak]:
+def _short_ones_in(secrets: Sequence[Secret], read: Iterable[Passage]) -> Iterator[tuple[Secret, Line]]:
     """Yield where a short region stands as a whole, line by line."""
     wanted = [secret for secret in secrets if secret.is_short and _says_something(secret)]
     for passage in read if wanted else ():
@@ -210,7 +259,18 @@ def _short_ones_in(secrets: Sequence[Secret], read: Iterable[Passage]) -> Iterat
             size = len(secret.lines)
             for at in range(len(texts) - size + 1):
                 if texts[at] == secret.lines[0] and tuple(texts[at : at + size]) == secret.lines:
-                    yield Leak(lines[at][1].place, _shortened(lines[at][1].text), secret.origin)
+                    yield secret, lines[at][1]
+
+
+def _renamed_in(secrets: Sequence[Secret], read: Iterable[Passage]) -> Iterator[tuple[Secret, Line]]:
+    """Yield where a region begins as a whole, its variables under whatever names."""
+    shapes = [(secret, secret.shape) for secret in secrets if secret.shape]
+    for passage in read if shapes else ():
+        text, lines = _flat(passage)
+        held = set(text)
+        for secret, shape in shapes:
+            for at in shape.places_in(text) if shape.fixed <= held else ():
+                yield secret, lines[at]
 
 
 def _says_something(secret: Secret) -> bool:

@@ -7,14 +7,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from academy.errors import Conflict, InvalidField, UserError
 from academy.labs.collection import Lab
 from academy.labs.editions.edition import write_edition
 from academy.labs.editions.fitness import faults
-from academy.labs.editions.leaks import find_leaks
+from academy.labs.editions.leaks import Leak, look
 from academy.labs.editions.pack import Pack, make_pack, read_pack
 
 __all__ = ["LeakFound", "Pack", "Released", "make_pack", "read_pack", "release"]
@@ -85,29 +85,48 @@ def workshop(folder: Path) -> Iterator[Path]:
     shutil.rmtree(place)
 
 
-def _made(lab: Lab, place: Path) -> list[str | UserError]:
+def _made(lab: Lab, place: Path) -> list[str | Leak]:
     """Write the lab's edition into ``place``, and return what is wrong with it."""
     edition = write_edition(lab, place / lab.id)
-    leaks = find_leaks(lab, edition.folder)
+    looked = look(lab, edition.folder)
     return [
-        *(LeakFound(f"{lab.id}/{leak}") for leak in leaks),
+        *(replace(leak, place=f"{lab.id}/{leak.place}") for leak in looked.leaks),
+        *(
+            f"{lab.id}: cell {cell} says in metadata.academy.shows that it shows the task {task!r}, and "
+            "nothing of that task's solution stands in it. Take the task out of the list."
+            for cell, task in looked.stale
+        ),
         *(f"{lab.id}: {fault}" for fault in faults(lab, edition)),
     ]
 
 
-def _refuse(wrong: Sequence[str | UserError]) -> None:
+def _refuse(wrong: Sequence[str | Leak]) -> None:
     if not wrong:
         return
     said = [str(fault) for fault in wrong[:_MOST_SAID]]
     if len(wrong) > _MOST_SAID:
         said.append(f"and {len(wrong) - _MOST_SAID} more")
     lines = "".join(f"\n  {line}" for line in said)
-    if any(isinstance(fault, LeakFound) for fault in wrong):
+    leaks = [fault for fault in wrong if isinstance(fault, Leak)]
+    if leaks:
         raise LeakFound(
             "Nothing is released: something of a solution or hidden test remains in what learners would get."
             f"{lines}\nTake it out, or move the markers so that they hold only what is the learner's to find."
+            f"{_way_out(leaks)}"
         )
     raise InvalidField(f"Nothing is released: a lab is not fit for it.{lines}")
+
+
+def _way_out(leaks: Sequence[Leak]) -> str:
+    """Return what to do where a cell is meant to give what a solution holds too, if there is such a cell."""
+    cells = sorted({(leak.cell, leak.task) for leak in leaks if leak.cell})
+    if not cells:
+        return ""
+    cell, task = cells[0]
+    return (
+        f" A cell that gives it on purpose says so in its metadata; cell {cell}: "
+        f'"academy": {{"shows": ["{task}"]}}.'
+    )
 
 
 def _publish(moves: Sequence[tuple[Path, Path]]) -> None:

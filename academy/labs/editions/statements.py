@@ -14,7 +14,8 @@ Words = tuple[str, ...]
 
 # Quotes, commas, brackets and comment signs are left out: they change when code is copied or reformatted.
 _WORD = re.compile(r"\w+|[-+*/%<>=!@&|^~.]")
-_COMMON = frozenset(keyword.kwlist) | frozenset(dir(builtins)) | {"self", "_"}
+# Python's own names.
+COMMON = frozenset(keyword.kwlist) | frozenset(dir(builtins)) | {"self", "_"}
 _IMPORT = re.compile(r"(from\s+\S+\s+)?import\b")
 # A block's first line is like many others, unless it is long.
 _LONG_HEADER = 8
@@ -38,7 +39,7 @@ class Statement:
     def telling_words(self) -> frozenset[str]:
         """The words that are neither Python's own nor operators."""
         return frozenset(
-            word for word in self.words if word not in _COMMON and (word[0].isalnum() or word[0] == "_")
+            word for word in self.words if word not in COMMON and (word[0].isalnum() or word[0] == "_")
         )
 
     @cached_property
@@ -72,6 +73,11 @@ class Statement:
 def words(text: str) -> Words:
     """Return a text's words and operators."""
     return tuple(_WORD.findall(text))
+
+
+def places_of_words(text: str) -> Iterator[tuple[int, str]]:
+    """Yield each of a text's words and operators with the place where it begins."""
+    return ((found.start(), found[0]) for found in _WORD.finditer(text))
 
 
 def statements(text: str, *, is_code: bool, is_test: bool = False) -> Iterator[Statement]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from academy.errors import AcademyError, choices
 from academy.labs.checks import load_checks
+from academy.labs.editions import edition
 from academy.labs.editions.ipynb import place
 from academy.labs.editions.markers import BadMarkers, Kind, Region, regions
 from academy.labs.editions.metadata_schema import metadata_faults
@@ -156,6 +157,20 @@ def _solutions(source: Source) -> Iterator[Finding]:
             )
 
 
+def _shows(source: Source) -> Iterator[Finding]:
+    tasks = [task.id for task in source.manifest.tasks]
+    for cell in source.cells:
+        shown = edition.own(cell.node).get("shows", ())
+        for name in shown if isinstance(shown, list) else ():
+            if name not in tasks:
+                yield source.in_notebook(
+                    "shows",
+                    f"metadata.academy.shows names {name!r}, which is no task.",
+                    f"Tasks in lab.yml: {choices(tasks)}.",
+                    cell,
+                )
+
+
 def _hidden_tests(source: Source) -> Iterator[Finding]:
     tested = {cell.own("check") for cell in source.cells if _holds(cell.source, Kind.HIDDEN_TESTS)}
     for task in source.manifest.tasks:
@@ -193,5 +208,6 @@ RULES = (
     Rule("check-cells", "a cell calls the check of each task", _check_cells),
     Rule("markers", "markers are balanced", _markers),
     Rule("solutions", "each task has its solution between markers", _solutions),
+    Rule("shows", "a cell that shows what a solution holds names a task", _shows),
     Rule("hidden-tests", "hidden tests and hidden points go together", _hidden_tests),
 )
