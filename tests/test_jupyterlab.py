@@ -130,6 +130,20 @@ def test_reset_keeps_the_old_copy_and_submit_says_where_the_file_is(lab: Jupyter
     assert (card["state"], card["done"]) == ("submitted", True)
 
 
+def test_submit_says_when_the_notebook_that_was_handed_in_is_damaged(lab: JupyterLab) -> None:
+    notebook = lab.home.work / found(call(lab, f"labs/{FIRST}/start", {}))["notebook"]
+    assert found(call(lab, f"labs/{FIRST}/submit", {}))["damage"] == ""
+    whole = notebook.read_text()
+    notebook.write_text('{"cells": [{"cell_type"')
+    try:
+        answer = found(call(lab, f"labs/{FIRST}/submit", {}))
+    finally:
+        notebook.write_text(whole)
+    assert Path(answer["file"]).is_file()
+    assert notebook.name in answer["damage"]
+    assert f"academy lab reset {FIRST}" in answer["damage"]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "code", "says"),
     [

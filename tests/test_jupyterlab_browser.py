@@ -409,3 +409,19 @@ def test_the_page_speaks_german(browser: Browser, lab: JupyterLab) -> None:
         labs(page).get_by_role("button", name="Lab zurücksetzen").click()
         expect(page.get_by_role("dialog").get_by_role("button", name="Abbrechen")).to_be_focused()
         picture(page, "9-german-lab")
+
+
+def test_a_damaged_notebook_is_handed_in_and_said_to_be_damaged(browser: Browser, lab: JupyterLab) -> None:
+    notebook = Learner(lab.home, lab.collection).start(FIRST)
+    whole = notebook.read_text()
+    notebook.write_text('{"cells": [{"cell_type"')
+    try:
+        with visit(browser, lab, f"/academy/page/{FIRST}") as page:
+            labs(page).get_by_role("button", name="Hand in").click()
+            said = labs(page).get_by_role("status")
+            expect(said).to_contain_text("The notebook in it is damaged, and may not be graded.")
+            expect(said).to_contain_text(f"{FIRST}.ipynb is not a notebook: its JSON")
+            expect(said).to_contain_text(f"academy lab reset {FIRST}")
+            picture(page, "10-damaged")
+    finally:
+        notebook.write_text(whole)

@@ -63,7 +63,8 @@ class Desk:
         return {"kept": str(report.kept), "removed": list(report.removed)}
 
     def submit(self, lab: str) -> dict[str, Any]:
-        return {"file": str(self.learner.submit(lab))}
+        submitted = self.learner.hand_in(lab)
+        return {"file": str(submitted.file), "damage": submitted.damage}
 
     def _card(self, card: Card, cards: Sequence[Card]) -> dict[str, Any]:
         manifest = card.lab.manifest

@@ -165,8 +165,8 @@ export class LabsPage {
 
   async _submit(lab) {
     await this._notebooks.save(lab.notebook);
-    const { file } = await this._server.act(lab.id, 'submit');
-    return this._texts.say('submitted', { file });
+    const { file, damage } = await this._server.act(lab.id, 'submit');
+    return this._texts.say(damage ? 'submitted-damaged' : 'submitted', { file, damage });
   }
 
   // Ask in a dialog: `key`-title, `key`-text, `key`-accept. Escape is no.
