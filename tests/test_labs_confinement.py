@@ -311,6 +311,7 @@ def test_what_a_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = missing()
     assert len(lines) == 3
     assert lines[0].startswith("No user namespaces")
+    assert "/proc/net/unix shows the paths" in lines[0]
     assert lines[2].endswith("can connect to other machines.")
 
 
