@@ -9,7 +9,7 @@ from pathlib import Path
 
 from academy.paths import Home
 from academy.service.process import down, up
-from bench import imports, log_metric, noop_job, upload
+from bench import imports, labs, log_metric, noop_job, upload
 
 
 def main() -> None:
@@ -25,6 +25,15 @@ def main() -> None:
                 print(measure(home, info).line(), flush=True)
         finally:
             down(home)
+    _labs()
+
+
+def _labs() -> None:
+    for measure in (labs.measure_list, labs.measure_checks, labs.measure_suite, labs.measure_grading):
+        with tempfile.TemporaryDirectory(prefix="academy-bench-") as folder:
+            found = measure(Path(folder))
+            for one in found if isinstance(found, list) else [found]:
+                print(one.line(), flush=True)
 
 
 if __name__ == "__main__":

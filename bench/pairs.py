@@ -33,6 +33,24 @@ class Result:
         )
 
 
+@dataclass(frozen=True)
+class Times:
+    """Seconds of something whose target is a time, ``target_s``, and not a ratio."""
+
+    name: str
+    seconds: list[float]
+    target_s: float
+    note: str = ""
+
+    def line(self) -> str:
+        """Return the row that is printed: the median, and the least and the most."""
+        low, high = min(self.seconds) * 1000, max(self.seconds) * 1000
+        return (
+            f"{self.name:<44} {statistics.median(self.seconds) * 1000:10.2f} ms {'':>13}   "
+            f"({low:.0f} to {high:.0f} ms)   target {self.target_s * 1000:.0f} ms   {self.note}"
+        )
+
+
 def in_turns(
     count: int, ours: Callable[[], float], other: Callable[[], float]
 ) -> tuple[list[float], list[float]]:
