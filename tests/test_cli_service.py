@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import select
 import signal
 import socket
@@ -189,6 +191,29 @@ def test_audit_tells_who_did_what_in_order(service: Service) -> None:
     assert {"who", "action", "resource", "at"} <= set(entries[0])
     assert all(entry["resource"].startswith(tags) for entry in entries)
     assert run("audit", "--resource", "/nothing", home=service.home.root).stdout == ""
+
+
+def test_audit_keeps_to_a_terminals_width_and_shows_all_of_it_elsewhere(service: Service) -> None:
+    command = [COMMAND, "audit", "--home", str(service.home.root)]
+    whole = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert any("/workspaces/academy/computes/" in line for line in whole)
+    owner, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "90"}
+    with subprocess.Popen(command, stdout=terminal, env=environment) as process:
+        os.close(terminal)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that nobody writes any more
+            while part := os.read(owner, 4096):
+                shown += part
+    os.close(owner)
+    lines = shown.decode().splitlines()
+    assert process.returncode == 0
+    assert len(lines) == len(whole)
+    assert max(map(len, lines)) == 90
+    for short, line in zip(lines, whole, strict=True):
+        start, _, end = short.partition("…")
+        assert line.startswith(start)
+        assert line.endswith(end)
 
 
 def test_open_prints_a_link_that_logs_in(service: Service) -> None:

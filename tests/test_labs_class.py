@@ -18,7 +18,8 @@ from traitlets.config import Configurable
 from traitlets.config.loader import Config, PyFileConfigLoader
 
 from academy.errors import Conflict
-from academy.labs.classroom.measure import Disk, Machine, Measured, Measurement, answers, size_mb
+from academy.labs.classroom.measure import answers, size_mb
+from academy.labs.classroom.measured import Disk, Machine, Measured, Measurement
 from academy.labs.classroom.memory import Memory, of_processes, tree
 from academy.labs.classroom.recipe import FILES, write_recipe
 from academy.labs.classroom.room import Room, as_json, as_text
@@ -42,7 +43,7 @@ def measurement(
         Measured("JupyterLab", not_measured="it does not start here"),
     )
     disks = (Disk("Python", 2000, True, "/opt"), Disk("home", 100, False, "home"))
-    return Measurement(Machine(processors, memory_mb, memory_mb, disk_free_mb, "/"), running, disks, 12.0)
+    return Measurement(Machine(processors, memory_mb, memory_mb, disk_free_mb, "/"), (running,), disks, 12.0)
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_the_command_measures_this_machine_and_leaves_nothing(tmp_path: Path) ->
     before = {process.pid for process in psutil.process_iter()}
     environment = {**os.environ, "ACADEMY_HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [ACADEMY, "class", "--learners", "7", "--json", "--tljh", str(tmp_path / "tljh")],
+        [ACADEMY, "class", "--learners", "7", "--samples", "2", "--json", "--tljh", str(tmp_path / "tljh")],
         env=environment,
         capture_output=True,
         text=True,
@@ -81,6 +82,10 @@ def test_the_command_measures_this_machine_and_leaves_nothing(tmp_path: Path) ->
         assert part["not_measured"] is None, part
         assert 5 < part["per_learner_mb"] < 2000, part
         assert part["processor_s"] > 0
+    least, most = found["processor_range_s"]
+    assert found["samples"] == 2
+    assert 0 < least < most  # two starts never take the same
+    assert found["processor_s"] == pytest.approx((least + most) / 2, abs=0.02)
     assert {disk["name"].partition(" (")[0]: disk["shared"] for disk in found["disk"]} == {
         "Python with Academy": True,
         "environments of the labs": True,
@@ -137,6 +142,25 @@ def test_disk_counts_a_hard_link_once_and_no_symbolic_link(tmp_path: Path) -> No
     os.link(tmp_path / "a", tmp_path / "b")
     (tmp_path / "c").symlink_to("/usr")
     assert 1.0 <= size_mb(tmp_path) < 1.1
+
+
+def test_the_median_of_the_samples_counts_and_one_that_did_not_start_does_not() -> None:
+    whole = [
+        (Measured("service", Memory(4, 40), 1.0), Measured("JupyterLab", Memory(10, 100), seconds))
+        for seconds in (5.0, 9.0, 6.0)
+    ]
+    lame = (Measured("service", Memory(4, 80), 1.0), Measured("JupyterLab", not_measured="it does not start"))
+    machine = measurement().machine
+    found = Measurement(machine, (*whole, lame), (), 1.0)
+    assert found.running == (
+        Measured("service", Memory(4, 40), 1.0),
+        Measured("JupyterLab", Memory(10, 100), 6.0),
+    )
+    assert (found.processor_s, found.processor_range_s) == (7.0, (6.0, 10.0))
+    assert "7.0 s (median of 3 starts, 6.0 to 10.0 s)" in as_text(Room(found, 1))
+    never = Measurement(machine, (lame, lame), (), 1.0)
+    assert never.running[1].not_measured == "it does not start"
+    assert never.processor_s == 1.0
 
 
 # Reckoning

@@ -324,13 +324,15 @@ def test_grading_again_from_a_pack_gives_the_same(lab: Lab, tmp_path: Path) -> N
     assert not (tmp_path / "hand-graded" / "similarity.csv").exists()
 
 
-def test_the_command_line_that_is_not_valid_ends_with_two(lab: Lab, tmp_path: Path) -> None:
+def test_the_command_line_that_is_not_valid_ends_with_two_and_an_unknown_lab_with_three(
+    lab: Lab, tmp_path: Path
+) -> None:
     made(tmp_path / "hand")
-    for arguments in (
-        ["nowhere"],
-        ["hand", "--lab", "no-such-lab"],
-        ["hand", "-j", "0"],
-        ["hand", "--to", "hand/inside"],
+    for arguments, status in (
+        (["nowhere"], 2),
+        (["hand", "--lab", "no-such-lab"], 3),
+        (["hand", "-j", "0"], 2),
+        (["hand", "--to", "hand/inside"], 2),
     ):
         done = subprocess.run(
             [ACADEMY, "lab", "grade", *arguments, "--collection", lab.folder.parents[1]],
@@ -338,4 +340,4 @@ def test_the_command_line_that_is_not_valid_ends_with_two(lab: Lab, tmp_path: Pa
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 2, (arguments, done.stderr)
+        assert done.returncode == status, (arguments, done.stderr)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from academy.cli import lab_text
 from academy.cli.lab_open import open_labs
 from academy.errors import AcademyError, Conflict, InvalidField, NotFound, UserError
 from academy.labs.collection import Collection
@@ -527,9 +528,12 @@ def run(learner: Learner, *arguments: str, **options: Any) -> subprocess.Complet
 def test_list_shows_every_lab_in_a_table(learner: Learner) -> None:
     learner.start(LAB)
     lines = run(learner, "list").stdout.splitlines()
-    assert lines[0].split() == ["LAB", "LEVEL", "MINUTES", "CELL", "PROGRESS", "SCORE", "DO", "BEFORE"]
-    assert lines[1].split() == [LAB, "100", "15", "hosted", "started", "0", "of", "3", "-"]
-    assert lines[2].split() == [OTHER, "100", "15", "hosted", "started", "0", "of", "3", "90"]
+    assert lines[0].split() == ["LAB", "LEVEL", "MIN", "CELL", "PROGRESS", "SCORE", "BEFORE", "TITLE"]
+    shared = ["100", "15", "hosted", "started", "0", "of", "3"]
+    title = learner.lab(LAB).manifest.title
+    assert lines[1].split() == [LAB, *shared, "-", *title.split()]
+    assert lines[2].split() == [OTHER, *shared, "90", *learner.lab(OTHER).manifest.title.split()]
+    assert lines[3].startswith("CELL is the lab's place in the decision matrix.")
     found = json.loads(run(learner, "list", "--json").stdout)
     assert [(lab["id"], lab["state"], bool(lab["copy"])) for lab in found] == [
         (LAB, "started", True),
@@ -538,6 +542,27 @@ def test_list_shows_every_lab_in_a_table(learner: Learner) -> None:
     german = run(learner, "list", env={"ACADEMY_LANGUAGE": "de"}).stdout
     assert "begonnen" in german
     assert "ZUVOR" in german
+
+
+@pytest.mark.parametrize(("width", "below"), [(80, True), (200, False)])
+def test_a_title_that_finds_no_room_on_the_terminal_has_a_line_of_its_own(
+    learner: Learner, width: int, below: bool
+) -> None:
+    shown = lab_text.table(learner.cards(), width).splitlines()
+    title = learner.lab(LAB).manifest.title
+    assert max(map(len, shown)) <= width
+    assert (f"  {title}" == shown[2]) is below
+    assert shown[1].endswith(title) is not below
+    assert shown[0].endswith("TITLE") is not below
+
+
+def test_a_step_that_is_not_there_is_refused_before_the_question(learner: Learner) -> None:
+    learner.start(LAB)
+    refused = run(learner, "reset", LAB, "--step", "nope", input="y\n")
+    assert refused.returncode == 3
+    assert "Steps: 'clean-up', 'connect', 'count', 'data'" in refused.stderr
+    assert "[y/N]" not in refused.stderr
+    assert [path.name for path in learner.home.work.iterdir()] == [LAB]
 
 
 def test_list_starts_no_service_and_reads_what_the_last_one_recorded(

@@ -343,6 +343,37 @@ def test_a_lab_that_is_not_there_ends_with_3(collection: Path, tmp_path: Path) -
     assert "There is no lab '99-is-nothing'" in found.stderr
 
 
+@pytest.mark.parametrize("labs", [["99-is-nothing"], []])
+def test_what_cannot_be_run_is_said_before_anything_heavy_is_imported(
+    tmp_path: Path, labs: list[str]
+) -> None:
+    command = ["test", *labs, "--collection", str(tmp_path)]
+    code = f"""
+import sys
+from academy.cli.root import academy
+try:
+    academy({command!r})
+except SystemExit as end:
+    print(end.code, *sorted({{name.partition(".")[0] for name in sys.modules}}))
+"""
+    environment = {**os.environ, "ACADEMY_HOME": str(tmp_path / "home")}
+    found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    status, *modules = found.stdout.split()
+    assert status == "3", found.stderr
+    assert "There are no labs" in found.stderr
+    heavy = {
+        "nbformat",
+        "jsonschema",
+        "rfc3987_syntax",
+        "azure",
+        "pandas",
+        "IPython",
+        "nbclient",
+        "papermill",
+    }
+    assert not heavy & set(modules)
+
+
 def test_interrupt_ends_all_that_was_started(tmp_path: Path) -> None:
     started = tmp_path / "started"
     waits = f"import pathlib, time\npathlib.Path({str(started)!r}).touch()\ntime.sleep(600)"

@@ -12,6 +12,9 @@ from academy.cli.verb import Scope, ServiceCommand
 
 @click.command("class", cls=ServiceCommand)
 @click.option("--learners", type=click.IntRange(1), default=20, show_default=True, help="How many at once.")
+@click.option(
+    "--samples", type=click.IntRange(1, 9), default=3, show_default=True, help="Measure so many times."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
     "--tljh",
@@ -25,12 +28,19 @@ from academy.cli.verb import Scope, ServiceCommand
 )
 @click.pass_obj
 def class_(
-    _scope: Scope, /, *, learners: int, as_json: bool, tljh: Path | None, collection: Path | None
+    _scope: Scope,
+    /,
+    *,
+    learners: int,
+    samples: int,
+    as_json: bool,
+    tljh: Path | None,
+    collection: Path | None,
 ) -> None:
     """Print what a room needs: memory and disk for each learner, measured on this machine.
 
-    A service, a kernel, a job and JupyterLab are started in a temporary home, measured and ended; your own
-    service is left alone. It takes up to a minute.
+    A service, a kernel, a job and JupyterLab are started in a temporary home, measured and ended, several
+    times; the medians count. Your own service is left alone. It takes up to a minute.
     """
     from academy.labs.classroom import room as rooms
     from academy.labs.classroom.measure import measure
@@ -38,7 +48,7 @@ def class_(
     from academy.labs.collection import Collection
     from academy.labs.language import texts
 
-    measured = measure(Collection.locate(collection), lambda line: click.echo(line, err=True))
+    measured = measure(Collection.locate(collection), lambda line: click.echo(line, err=True), samples)
     room = rooms.Room(measured, learners)
     written = write_recipe(room, tljh.absolute(), texts().language) if tljh else []
     if as_json:

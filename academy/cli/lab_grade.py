@@ -41,7 +41,8 @@ FOLDER may hold, also side by side:
   Full Name_1234_assignsubmission_file_/  Moodle: Download all submissions
   surnamename_1234_56789_LAB.ipynb        Canvas: Download Submissions
 \b
-Exit status: 0 all were graded, 1 some could not be, 2 the command line is not valid.
+Exit status: 0 all were graded, 1 some could not be, 2 the command line is not valid,
+3 there is no such lab, or nothing was handed in.
 """
 
 
@@ -86,7 +87,10 @@ def grade(
     outside. Results go to a folder: grades.csv, moodle.csv, canvas.csv, table.html, similarity.html,
     feedback/ for the learners, executed/ for you alone, grades.json.
     """
-    from academy.labs.grading import reports
+    from academy.client.sdk import quick_jsonschema
+
+    with quick_jsonschema():  # for reading notebooks
+        from academy.labs.grading import reports
     from academy.labs.grading.table import as_json as all_of
     from academy.labs.grading.table import as_text, sheets
     from academy.labs.language import texts
@@ -120,7 +124,6 @@ class _Packs:
     """The packs by lab: read from a folder, or made from a collection when one is first asked for."""
 
     def __init__(self, folder: Path | None, collection: Path | None, to: Path, only: str | None) -> None:
-        from academy.errors import AcademyError
         from academy.labs.collection import Collection
         from academy.labs.editions.pack import packs_in
 
@@ -130,12 +133,9 @@ class _Packs:
         self.ids = packs_in(folder) if folder else [lab.id for lab in self._collection.labs()]
         self.only = ""
         if only:
-            try:
-                matches = [name for name in self.ids if only in (name, name.partition("-")[0])]
-                self.only = matches[0] if matches else self._collection.lab(only).id
-                self.pack(self.only)
-            except AcademyError as error:
-                raise click.BadParameter(error.message, param_hint="--lab") from None
+            matches = [name for name in self.ids if only in (name, name.partition("-")[0])]
+            self.only = matches[0] if matches else self._collection.lab(only).id
+            self.pack(self.only)
 
     @property
     def used(self) -> list[str]:

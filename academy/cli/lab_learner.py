@@ -11,6 +11,7 @@ import click
 
 from academy.cli import lab_text
 from academy.cli.options import confirm, yes
+from academy.cli.output import terminal_width
 from academy.cli.verb import Scope, ServiceCommand, said_when_slow
 from academy.labs.collection import Collection
 from academy.labs.language import texts
@@ -56,7 +57,8 @@ def list_labs(scope: Scope, /, as_json: bool, collection: Path | None) -> None:
     if as_json:
         click.echo(json.dumps([lab_text.plain_card(card) for card in found.cards], indent=2))
     elif found.cards:
-        click.echo(lab_text.table(found.cards))
+        click.echo(lab_text.table(found.cards, terminal_width()))
+        click.echo(texts()("cli.list-cell"))
         click.echo(texts()("cli.list-next"))
     if not chosen.labs():  # what is listed then are the learner's own copies
         click.echo(texts()("cli.no-labs", folder=chosen.root), err=as_json)
@@ -70,7 +72,7 @@ def list_labs(scope: Scope, /, as_json: bool, collection: Path | None) -> None:
 def start(scope: Scope, /, lab: str, collection: Path | None) -> None:
     """Make your own copy of LAB. One that you have already is never overwritten."""
     say = texts()
-    learner = _learner(scope, collection)
+    learner = learner_of(scope, collection)
     found = learner.lab(lab)
     before = card_of(scope.home, found, ()).copy
     with starting(scope):
@@ -113,7 +115,7 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
 
     A notebook that is open is checked as it is now; else your saved copy is run from the top.
     """
-    learner = _learner(scope, collection)
+    learner = learner_of(scope, collection)
     from academy.labs.learning.asking import ask_kernel, run_copy
     from academy.labs.learning.live_kernels import live_kernels
     from academy.labs.learning.teardown import standing
@@ -152,7 +154,7 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
 def hint(scope: Scope, /, lab: str, task: str | None, collection: Path | None) -> None:
     """Show the next hint of TASK, or of the first that is not passed. It is noted in your progress."""
     say = texts()
-    learner = _learner(scope, collection)
+    learner = learner_of(scope, collection)
     found = learner.lab(lab)
     if task is None:
         still_open = learner.progress(found.id).open_tasks
@@ -179,7 +181,7 @@ def hint(scope: Scope, /, lab: str, task: str | None, collection: Path | None) -
 def solution(scope: Scope, /, lab: str, task: str, yes: bool, collection: Path | None) -> None:
     """Show a solution of TASK, once you have said that you want it. It is noted in your progress."""
     say = texts()
-    learner = _learner(scope, collection)
+    learner = learner_of(scope, collection)
     found = learner.lab(lab)
     confirm(say("cli.solution-ask", title=found.manifest.task(task).title), yes)
     with starting(scope):
@@ -194,9 +196,11 @@ def solution(scope: Scope, /, lab: str, task: str, yes: bool, collection: Path |
 @click.pass_obj
 def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Path | None) -> None:
     """Restore LAB, or one step of it, and undo what it made. Your old copy is kept aside."""
-    learner = _learner(scope, collection)
+    learner = learner_of(scope, collection)
     say = texts()
     copy = learner.copy_to_reset(lab)
+    if step:
+        learner.check_step(copy.id, step)  # before anything is asked
     if not yes:
         made = learner.made(copy.id, step)
         names = [f"{one.type} {name}" for one, name in made.named]
@@ -229,7 +233,7 @@ def submit(scope: Scope, /, lab: str, to: Path | None, name: str | None, collect
     and submission.json: your name, the time, and your points, tries and hints. Hidden files, links, and
     __pycache__ and mlruns folders stay out.
     """
-    learner = _learner(scope, collection)
+    learner = learner_of(scope, collection)
     with starting(scope):
         submitted = learner.hand_in(lab, to, learner=name)
     click.echo(lab_text.submitted(submitted))
@@ -237,7 +241,8 @@ def submit(scope: Scope, /, lab: str, to: Path | None, name: str | None, collect
         click.echo(texts()("cli.submitted-damaged", damage=submitted.damage), err=True)
 
 
-def _learner(scope: Scope, collection: Path | None) -> Learner:
+def learner_of(scope: Scope, collection: Path | None) -> Learner:
+    """Return the learner of the home; the import is what makes these commands slower than a list."""
     from academy.client.sdk import quick_jsonschema
 
     with quick_jsonschema():  # for reading notebooks

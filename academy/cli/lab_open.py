@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from academy.cli.lab_learner import LabCommand, starting
+from academy.cli.lab_learner import LabCommand, learner_of, starting
 from academy.cli.verb import Scope
 from academy.labs.collection import Collection
 from academy.labs.language import texts
+from academy.labs.learning.cards import find_lab
 
 
 @click.command("open", cls=LabCommand)
@@ -27,14 +28,16 @@ def open_labs(
     It shows your work folder, answers on this machine only, and runs until Ctrl-C. When it runs
     already, its page is opened.
     """
+    chosen = Collection.locate(collection)
+    if lab:
+        find_lab(scope.home, chosen, lab)  # refuses an unknown one before anything is installed
     from academy.jupyterlab.installation import Installation
     from academy.jupyterlab.session import Session
 
-    chosen = Collection.locate(collection)
     installation = Installation()
     if not installation.is_current():
         installation.install()
-    notebook = _own_copy(scope, chosen, lab) if lab else None
+    notebook = _own_copy(scope, collection, lab) if lab else None
     scope.home.work.mkdir(parents=True, exist_ok=True)
     session = Session(scope.home, notebook)
     address = session.running() if port is None else None
@@ -52,11 +55,9 @@ def open_labs(
     os.execve(command[0], command, session.environment(_with_labs(collection, chosen)))
 
 
-def _own_copy(scope: Scope, collection: Collection, lab: str) -> Path:
-    from academy.labs.learning.learner import Learner
-
+def _own_copy(scope: Scope, collection: Path | None, lab: str) -> Path:
     with starting(scope):
-        return Learner(scope.home, collection).open(lab)
+        return learner_of(scope, collection).open(lab)
 
 
 def _with_labs(given: Path | None, collection: Collection) -> dict[str, str]:

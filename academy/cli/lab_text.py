@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from academy.labs.learning.submit import Submitted
 
 
-def table(cards: Sequence[Card]) -> str:
-    """Return the labs as a table: level, minutes, cell, progress, score, and what to do before."""
+def table(cards: Sequence[Card], width: int | None = None) -> str:
+    """Return the labs as a table; a title for which ``width`` leaves no room comes on a line of its own."""
     say = texts()
-    names = ("lab", "level", "minutes", "cell", "state", "score", "before")
+    names = ("lab", "level", "minutes", "cell", "state", "score", "before", "title")
     rows = [[say(f"cli.column-{name}") for name in names], *(_row(card, say) for card in cards)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+    fits = width is None or sum(widths) + 2 * (len(widths) - 1) <= width
+    lines = []
+    for *facts, title in rows:
+        shown = [cell.ljust(width) for cell, width in zip(facts, widths, strict=False)]
+        lines.append("  ".join([*shown, title] if fits else shown).rstrip())
+        if not fits and len(lines) > 1:
+            lines.append(f"  {title}")
+    return "\n".join(lines)
 
 
 def status(card: Card) -> str:
@@ -118,6 +123,7 @@ def _row(card: Card, say: Texts) -> list[str]:
         say(f"cli.state-{card.progress.state}"),
         _score(card.progress, say),
         " ".join(name.partition("-")[0] for name in lab.prerequisites) or say("cli.none"),
+        lab.title,
     ]
 
 

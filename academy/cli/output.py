@@ -6,6 +6,8 @@ import io
 import itertools
 import json
 import re
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
@@ -103,6 +105,11 @@ def _without_class_names(plain: Any) -> Any:
         member = _MEMBER.fullmatch(value) if key in _STATES and isinstance(value, str) else None
         plain[key] = member[1].title().replace("_", "") if member else _without_class_names(value)
     return plain
+
+
+def terminal_width() -> int | None:
+    """Return how many characters a line of the terminal has; nothing when stdout is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def first(items: Iterable[Any], count: int | None) -> list[Any]:

@@ -41,7 +41,7 @@ Exit status:
   0  done
   1  refused or failed; the message says why
   2  the command line is not valid
-  3  there is no such resource, or no service runs (status)
+  3  there is no such resource or lab, or no service runs (status)
   4  the service does not answer
   5  the home cannot be written, or its disk is full
   6  the port is taken

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 
 import click
 
+from academy.cli.output import terminal_width
 from academy.cli.verb import Failure, Scope, ServiceCommand, said_when_slow
 from academy.errors import NotFound, ServiceUnavailable
 
@@ -96,14 +97,26 @@ def logs(scope: Scope, /, lines: int, follow: bool) -> None:
 @as_json
 @click.pass_obj
 def audit(scope: Scope, /, resource: str | None, as_json: bool) -> None:
-    """Show who did what to which resource, and when, oldest first."""
+    """Show who did what to which resource, and when, oldest first.
+
+    A terminal shows the end of a resource's id, as far as the line has room; a file or a pipe gets all of it.
+    """
     entries = _audit_entries(scope, resource or "")
     if as_json:
         click.echo(json.dumps(list(entries), indent=2))
         return
+    width = terminal_width()
     for entry in entries:
         at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
-        click.echo(f"{at}  {entry['who']:<16}  {entry['action']:<12}  {entry['resource']}")
+        facts = f"{at}  {entry['who']:<16}  {entry['action']:<12}  "
+        click.echo(facts + _end_of(entry["resource"], None if width is None else width - len(facts)))
+
+
+def _end_of(resource: str, most: int | None) -> str:
+    """Return the end of a resource's id, where its name is, in at most so many characters (but 20)."""
+    if most is None or len(resource) <= max(most, 20):
+        return resource
+    return "…" + resource[1 - max(most, 20) :]
 
 
 @click.command("open", cls=ServiceCommand)

@@ -46,15 +46,15 @@ def test(
     check has to pass. As learners get it: every check has to fail.
 
     \b
-    Exit status: 0 all is well, 1 a lab failed, 2 a wrong option, 3 there is no such lab, or none at all,
-    130 interrupted.
+    Exit status: 0 all is well, 1 a lab failed, 2 the command line is not valid,
+    3 there is no such lab, or none at all, 130 interrupted.
     """
-    from academy.labs.nursery import Nursery
+    began = time.monotonic()
+    chosen, options = _plan(labs, report, **asked)
+    from academy.labs.nursery import Nursery  # not before it is known that there is something to run
 
     jobs = jobs or os.cpu_count() or 1
-    began = time.monotonic()
     done: list[LabReport] = []
-    chosen, options = _plan(labs, report, **asked)
     with Nursery() as nursery:  # it imports what labs use, while this process imports what runs them
         try:
             done.extend(_progress(chosen, options, jobs, nursery))
@@ -90,7 +90,7 @@ def _plan(
 
 
 def _values(labs: Sequence[Lab], given: Sequence[str], *, update: bool) -> dict[str, Any]:
-    from academy.labs.editions import ipynb
+    from academy.client.sdk import quick_jsonschema
     from academy.labs.parameters import parameters_of, read_given
 
     if not given:
@@ -99,6 +99,8 @@ def _values(labs: Sequence[Lab], given: Sequence[str], *, update: bool) -> dict[
         raise Failure("Parameters (-p) are those of one lab: name it.", _INVALID)
     if update:
         raise Failure("With parameters (-p), outputs are not those to store: leave --update out.", _INVALID)
+    with quick_jsonschema():  # for reading notebooks
+        from academy.labs.editions import ipynb
     return read_given(parameters_of(ipynb.read(labs[0].notebook)), given)
 
 

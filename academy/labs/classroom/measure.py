@@ -1,7 +1,7 @@
-"""Measures on this machine what one learner starts: a service, a kernel, JupyterLab, a job.
+"""Measures on this machine what one learner starts: a service, a kernel, a job, JupyterLab.
 
-Each is really started, in a temporary home, and ended again. Nothing is estimated here; ``room`` counts
-up from it.
+Each is really started, in a temporary home, and ended again; several times, because processor time is not
+the same twice. Nothing is estimated here; ``room`` counts up from it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 from jupyter_client import KernelManager
 
 from academy.errors import ServiceUnavailable
-from academy.labs.classroom.memory import Memory, of_processes, processor_s, tree
+from academy.labs.classroom.measured import Disk, Machine, Measured, Measurement
+from academy.labs.classroom.memory import tree
 from academy.labs.collection import Collection
 from academy.paths import Home, environment_cache, read_json
 from academy.service.process import down, up
@@ -63,75 +64,8 @@ _OWN_ENVIRONMENT = "azureml://registries/azureml/environments/academy/labels/lat
 _PATIENCE_S = 120.0
 
 
-@dataclass(frozen=True)
-class Measured:
-    """One thing that a learner has running: its memory, and the processor time that its start took.
-
-    ``not_measured`` says why there is neither.
-    """
-
-    name: str
-    memory: Memory = field(default_factory=Memory)
-    processor_s: float = 0.0
-    not_measured: str = ""
-
-    @classmethod
-    def of(cls, name: str, pids: Sequence[int]) -> Measured:
-        return cls(name, of_processes(pids), processor_s(pids))
-
-
-@dataclass(frozen=True)
-class Disk:
-    """One thing on disk; ``shared`` is there once for all learners."""
-
-    name: str
-    mb: float
-    shared: bool
-    where: str
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What there is to share out."""
-
-    processors: int
-    memory_mb: float
-    memory_free_mb: float
-    disk_free_mb: float
-    disk: str
-
-    @classmethod
-    def this(cls, folder: Path) -> Machine:
-        """Look at this machine; the disk is the one that ``folder`` lies on."""
-        memory, disk = psutil.virtual_memory(), psutil.disk_usage(str(folder))
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return cls(cores, memory.total / 2**20, memory.available / 2**20, disk.free / 2**20, str(folder))
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """All that was measured, and how long that took."""
-
-    machine: Machine
-    running: tuple[Measured, ...]
-    disks: tuple[Disk, ...]
-    seconds: float
-
-    @property
-    def memory(self) -> Memory:
-        return sum((one.memory for one in self.running), Memory())
-
-    @property
-    def processor_s(self) -> float:
-        """Processor time that a learner's start takes: service, kernel, one job, JupyterLab."""
-        return sum(one.processor_s for one in self.running)
-
-    def disk_mb(self, *, shared: bool) -> float:
-        return sum(disk.mb for disk in self.disks if disk.shared is shared)
-
-
-def measure(collection: Collection, say: Callable[[str], None]) -> Measurement:
-    """Start what one learner starts, measure it, end it.
+def measure(collection: Collection, say: Callable[[str], None], times: int = 3) -> Measurement:
+    """Start what one learner starts, measure it, end it; so many times.
 
     Raises
     ------
@@ -142,23 +76,20 @@ def measure(collection: Collection, say: Callable[[str], None]) -> Measurement:
     with tempfile.TemporaryDirectory(prefix="academy-room-") as name:
         root = Path(name)
         machine = Machine.this(root)
-        running = []
-        for one in _running(root, say):
-            running.append(one)
-            say(f"  {one.name}: {one.not_measured or f'{one.memory.total_mb:.0f} MB of memory'}")
-        home_mb = size_mb(root / "home")
+        samples = []
+        for number in range(1, times + 1):
+            say(f"Starting a service, a kernel with the SDK, a job and JupyterLab ({number} of {times}) …")
+            samples.append(_sample(root / str(number)))
+        home_mb = size_mb(_home(root / "1").root)
+    found = Measurement(machine, tuple(samples), (), 0.0)
+    for one in found.running:
+        say(f"  {one.name}: {one.not_measured or f'{one.memory.total_mb:.0f} MB of memory'}")
     say("Measuring the disk …")
-    labs = collection.labs()
-    copies_mb = sum(size_mb(lab.folder) + lab.notebook.stat().st_size / 2**20 for lab in labs)
-    own = (
-        Disk("home after one job", home_mb, False, "ACADEMY_HOME of each"),
-        Disk(f"copies of the labs ({len(labs)})", copies_mb, False, "ACADEMY_WORK of each"),
-    )
     disks = []
-    for disk in (*own, *_shared_disks()):
+    for disk in (*_own_disks(collection, home_mb), *_shared_disks()):
         disks.append(disk)
         say(f"  {disk.name}: {disk.mb:.0f} MB on disk")
-    return Measurement(machine, tuple(running), tuple(disks), time.monotonic() - began)
+    return Measurement(machine, tuple(samples), tuple(disks), time.monotonic() - began)
 
 
 def size_mb(folder: Path) -> float:
@@ -175,23 +106,27 @@ def size_mb(folder: Path) -> float:
     return total / 2**20
 
 
-def _running(root: Path, say: Callable[[str], None]) -> Iterator[Measured]:
-    home = Home(root / "home")
-    environment = {**os.environ, "ACADEMY_HOME": str(home.root), "JUPYTER_RUNTIME_DIR": str(root / "runtime")}
+def _sample(root: Path) -> tuple[Measured, ...]:
+    """Start all once. JupyterLab starts beside the notebook, in a folder of its own."""
+    notebook, lab = root / "notebook", root / "jupyterlab"
+    notebook.mkdir(parents=True)
+    lab.mkdir()
+    home = _home(root)
+    environment = {**os.environ, "ACADEMY_HOME": str(home.root), "JUPYTER_RUNTIME_DIR": str(lab / "runtime")}
     try:
-        say("Starting a service …")
-        info = up(home)
-        yield Measured.of("service", tree(info.pid))
-        say("Starting a kernel with the SDK …")
-        with _kernel(environment, root) as kernel:
-            kernel.run(_NOTEBOOK)
-            yield Measured.of("kernel with azure.ai.ml, mlflow, pandas", kernel.processes())
-            say("Running a job …")
-            yield _job(kernel, root)
-        say("Starting JupyterLab …")
-        yield _jupyterlab(environment, root)
+        service = Measured.of("service", tree(up(home).pid))
+        with ThreadPoolExecutor(1) as pool:
+            jupyterlab = pool.submit(_jupyterlab, environment, lab)
+            with _kernel(environment, notebook) as kernel:
+                kernel.run(_NOTEBOOK)
+                ready = Measured.of("kernel with azure.ai.ml, mlflow, pandas", kernel.processes())
+                return service, ready, _job(kernel, root), jupyterlab.result()
     finally:
         down(home)
+
+
+def _home(root: Path) -> Home:
+    return Home(root / "home")
 
 
 class _Kernel:
@@ -310,6 +245,13 @@ def _until(holds: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.05)
     return True
+
+
+def _own_disks(collection: Collection, home_mb: float) -> Iterator[Disk]:
+    labs = collection.labs()
+    copies_mb = sum(size_mb(lab.folder) + lab.notebook.stat().st_size / 2**20 for lab in labs)
+    yield Disk("home after one job", home_mb, False, "ACADEMY_HOME of each")
+    yield Disk(f"copies of the labs ({len(labs)})", copies_mb, False, "ACADEMY_WORK of each")
 
 
 def _shared_disks() -> Iterator[Disk]:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from academy.labs.classroom.measure import Measurement
+from academy.labs.classroom.measured import Measurement
 
 # What the machine itself and JupyterHub keep; not measured.
 RESERVED_MB = 1024.0
@@ -109,6 +109,9 @@ def as_json(room: Room) -> dict[str, Any]:
         ],
         "memory_mb": round(room.memory_mb),
         "disk_mb": round(room.disk_mb),
+        "samples": len(measured.whole),
+        "processor_s": round(measured.processor_s, 2),
+        "processor_range_s": [round(end, 2) for end in measured.processor_range_s],
         "enough_for": room.limits,
         "most_learners": room.most,
         "runs_out_first": room.first,
@@ -128,11 +131,20 @@ def _verdict(room: Room) -> str:
 def _how(room: Room) -> list[str]:
     return [
         "Reckoned: memory and disk from the tables, with 1 GB of memory left to the system; processors from "
-        f"the {room.measured.processor_s:.1f} s of processor time that a start and one job took, once in "
+        f"the {_processor_time(room)} of processor time that a start and one job took, once in "
         f"{EACH_S / 60:.0f} minutes for each learner, with processors half busy.",
         "Not in it: what a lab's own training takes. A learner with large tables or several jobs at once "
         f"needs more; a limit of {room.learner_memory_gb:g} GB for each learner keeps one from taking all.",
     ]
+
+
+def _processor_time(room: Room) -> str:
+    """Return the median of the samples, and how far they lie apart."""
+    measured, count = room.measured, len(room.measured.whole)
+    if count == 1:
+        return f"{measured.processor_s:.1f} s"
+    least, most = measured.processor_range_s
+    return f"{measured.processor_s:.1f} s (median of {count} starts, {least:.1f} to {most:.1f} s)"
 
 
 def _memory_row(room: Room, name: str, memory: Any) -> tuple[str, float, float, float]:

@@ -14,7 +14,7 @@ from academy.labs.learning.events import EventKind, Events, kept_events
 from academy.labs.learning.feedback import Hint
 from academy.labs.learning.made import Made, made_by
 from academy.labs.learning.progress import Progress, progress
-from academy.labs.learning.reset import ResetReport, reset_lab, reset_step
+from academy.labs.learning.reset import ResetReport, check_step, reset_lab, reset_step
 from academy.labs.learning.source import solution_of
 from academy.labs.learning.submit import Submitted, write_submission
 from academy.labs.manifest import Manifest
@@ -150,10 +150,16 @@ class Learner:
             events = Events(up(self.home)).read(copy.id)
         return made_by(copy, self._manifest(copy), events, step)
 
+    def check_step(self, lab_id: str, step: str) -> None:
+        """Refuse a step that the lab does not have; the error names those it has."""
+        check_step(self._original(self.copy(lab_id)), step)
+
     def reset(self, lab_id: str, step: str | None = None) -> ResetReport:
         """Restore the copy, or one step of it; the old copy is kept aside, what it made is torn down."""
         copy = self.copy_to_reset(lab_id) if step is None else self.copy(lab_id)
         lab = self._original(copy)
+        if step is not None:
+            check_step(lab, step)
         info = up(self.home)
         made = self.made(lab_id, step)
         if step is None:

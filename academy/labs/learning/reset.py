@@ -57,17 +57,12 @@ def reset_step(
 
     Raises
     ------
-    NotFound
-        The lab has no such step; the message names those it has.
     InvalidField
         The notebook cannot be read any more, so that only the whole lab can be restored.
     """
     with tempfile.TemporaryDirectory(dir=copy.folder.parent, prefix=".reset.") as place:
         fresh = write_edition(Path(place) / copy.id)
         original = ipynb.read(fresh.notebook)
-        steps = [name for name in dict.fromkeys(map(step_of, original.cells)) if name]
-        if step not in steps:
-            raise NotFound(f"The lab {copy.id} has no step {step!r}. Steps: {choices(steps)}.")
         try:
             found = ipynb.read(copy.notebook)
         except InvalidField as error:
@@ -78,6 +73,19 @@ def reset_step(
         ipynb.write(restored(found, original, step), copy.notebook)
         files = tuple(_restored_files(original, step, fresh.folder, copy.folder))
     return ResetReport(kept, removed, files)
+
+
+def check_step(original: Lab, step: str) -> None:
+    """Refuse a step that the lab does not have.
+
+    Raises
+    ------
+    NotFound
+        The message names the steps that it has.
+    """
+    steps = {step_of(cell) for cell in ipynb.read(original.notebook).cells} - {""}
+    if step not in steps:
+        raise NotFound(f"The lab {original.id} has no step {step!r}. Steps: {choices(steps)}.")
 
 
 def restored(own: NotebookNode, original: NotebookNode, step: str) -> NotebookNode:
