@@ -260,6 +260,13 @@ written = open(os.environ["ACADEMY_HOME"] + "/service.json").read()
 print("state:", state, "port 9" if ":9\\"" in written else "")
 """
 
+# One byte behind a hole: it takes up nothing of the disk.
+ONE_LARGE_FILE = """
+with open("large", "wb") as file:
+    file.seek(2**30)
+    file.write(b"x")
+"""
+
 FILLS = """
 for number in range(64):
     with open(f"large-{number}", "wb") as file:
@@ -346,6 +353,7 @@ def results(room: Class, nursery: Nursery) -> Iterator[dict[str, Future[Graded]]
         SMALL: {
             "eats": written("data", EATS),
             "hoards": written("data", "hoard = bytearray(3_000_000_000)"),
+            "one-large-file": written("data", ONE_LARGE_FILE),
             "job-eats": added(JOB_EATS, behind="data-check"),
             "forks": written("data", FORKS),
         },
@@ -402,6 +410,7 @@ def test_output_without_end_is_cut(results: dict[str, Future[Graded]]) -> None:
         ("stuck", TABLE),
         ("eats", TABLE),
         ("hoards", TABLE),
+        ("one-large-file", TABLE),
         ("forks", TABLE),
         ("kills", COUNT),
         ("dawdles", COUNT),
@@ -419,6 +428,7 @@ def test_a_limit_costs_its_own_task_and_no_other(
         "stuck": "interrupted",
         "eats": "GB of memory",
         "hoards": "memory: it needed more than 1 GB",
+        "one-large-file": "disk: it wrote a file larger than 1 GB",
         "forks": "processes",
         "kills": "kernel",
         "dawdles": "time",

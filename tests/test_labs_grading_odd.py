@@ -30,10 +30,11 @@ from academy.labs.grading.scores import Graded
 from academy.labs.grading.similarity import similar, similarity_page
 from academy.labs.grading.snapshot import TooMuch, snapshot
 from academy.labs.grading.submissions import HandIn, discover, left_out, safe_name
+from academy.labs.grading.supervised import Supervised
 from academy.labs.grading.table import Row, sheets
 from academy.labs.grading.unpacking import Refused, unpack
 from academy.labs.grading.wholesome import wholesome
-from academy.labs.grading.worker import Grading, Supervised
+from academy.labs.grading.worker import Grading
 from academy.labs.language import texts
 from academy.labs.nursery import Nursery
 from tests.labs_graded import COUNT, LAB, SOLUTION, TABLE, Change, Class, cell, new_class, points, written

@@ -12,14 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from nbformat import NotebookNode
-
 from academy.client import connect
 from academy.errors import AcademyError
 from academy.labs.checks import Check, CheckResult, Facts, load_checks, run_check
 from academy.labs.editions import ipynb
 from academy.labs.editions.pack import Pack
-from academy.labs.grading.deferral import waiting
 from academy.labs.grading.hidden import Own, imports_of, run_hidden
 from academy.labs.grading.remote import Asked, NoAnswer, RemoteValues
 from academy.labs.grading.room import Room
@@ -64,21 +61,13 @@ class Marking:
         return found if isinstance(found, HiddenResult) else no_hidden(task, str(found)), values.trouble
 
     @cached_property
-    def waiting(self) -> frozenset[str]:
-        """The tasks whose hidden tests run after the last cell."""
-        return waiting(self._source, self.pack.hidden)
-
-    @cached_property
-    def _source(self) -> NotebookNode:
-        return ipynb.read(self.pack.lab.notebook)
-
-    @cached_property
     def _checks(self) -> dict[str, Check]:
         return load_checks(self.pack.lab.checks_file)
 
     @cached_property
     def _imports(self) -> dict[str, tuple[str, str | None]]:
-        return imports_of(cell.source for cell in self._source.cells if cell.cell_type == "code")
+        cells = ipynb.read(self.pack.lab.notebook).cells
+        return imports_of(cell.source for cell in cells if cell.cell_type == "code")
 
     def _client(self) -> Any:
         address = up(self.room.noted).address  # another one, when it had to be started again

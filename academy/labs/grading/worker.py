@@ -6,7 +6,7 @@ It is forked from the nursery, speaks with one kernel and one service, and ends 
 from __future__ import annotations
 
 import ast
-import json
+import errno
 import resource
 import shutil
 import socket
@@ -27,7 +27,7 @@ from academy.labs.editions.edition import own
 from academy.labs.editions.merge import Merged, put_back
 from academy.labs.editions.pack import Pack, read_pack
 from academy.labs.editions.stubs import is_said_by_stub
-from academy.labs.grading.conversation import Ended, Process, Reply
+from academy.labs.grading.conversation import Ended, Reply
 from academy.labs.grading.deferral import waiting
 from academy.labs.grading.marking import Marking, no_hidden, not_reached
 from academy.labs.grading.neutral import Neutral
@@ -36,6 +36,7 @@ from academy.labs.grading.revival import Kernel, LabOver
 from academy.labs.grading.room import Room
 from academy.labs.grading.scores import TaskScore
 from academy.labs.grading.snapshot import snapshot
+from academy.labs.grading.supervised import Supervised
 from academy.labs.manifest import Limits, Task
 from academy.service.process import status
 
@@ -118,40 +119,13 @@ def prepare(submission: Path, pack: Pack, room: Room) -> Merged:
     return replace(merged, notes=(*merged.notes, *notes))
 
 
-class Supervised:
-    """The line to the supervisor, who starts, watches and ends what is asked for."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self._lines = connection.makefile("rwb")
-
-    def ask(self, do: str, **more: Any) -> Any:
-        self._lines.write(json.dumps({"do": do, **more}).encode() + b"\n")
-        self._lines.flush()
-        answer = json.loads(self._lines.readline())
-        if isinstance(answer, dict) and "error" in answer:
-            raise AcademyError(answer["error"])
-        return answer
-
-    def start(self) -> Process:
-        """Start a kernel."""
-        found = self.ask("start")
-        number = found["kernel"]
-        return Process(
-            found["connection"],
-            alive=lambda: bool(self.ask("alive", kernel=number)),
-            interrupt=lambda: self.ask("interrupt", kernel=number),
-            end=lambda: self.ask("end", kernel=number),
-            ended_by=lambda: str(self.ask("why", kernel=number)),
-        )
-
-
 class Grading:
     """Runs the notebook, and marks each task where its check stands."""
 
     def __init__(
         self, pack: Pack, prepared: Merged, room: Room, limits: Limits, supervised: Supervised
     ) -> None:
-        self._pack, self._limits, self._supervised = pack, limits, supervised
+        self._pack, self._room, self._limits, self._supervised = pack, room, limits, supervised
         self._notebook, self._untouched = prepared.notebook, prepared.untouched
         until = time.monotonic() + limits.lab_s
         self._kernel = Kernel(supervised.start, limit_s=limits.cell_s, until=until)
@@ -227,6 +201,9 @@ class Grading:
             return self._kernel.ended_by or "it ended the kernel"
         if reply.content.get("ename") == "MemoryError":
             return f"memory: it needed more than {self._limits.memory_gb:g} GB"
+        if not exceeded and _file_ended(reply):
+            most = self._room.kernels(self._limits).file_gb
+            return f"disk: it wrote a file larger than {most:g} GB"
         return exceeded
 
     def _mark(self, task: Task, cell: NotebookNode | None) -> None:
@@ -298,6 +275,12 @@ def without_check(source: str) -> str:
 def _address(room: Room) -> str:
     info = status(room.home).info
     return info.address if info else ""
+
+
+def _file_ended(reply: Reply) -> bool:
+    """Tell whether a cell failed because a file of its reached the largest size."""
+    said = str(reply.content.get("evalue", ""))
+    return reply.content.get("ename") == "OSError" and said.startswith(f"[Errno {errno.EFBIG}]")
 
 
 def _count(reply: Reply) -> int | None:
