@@ -30,7 +30,6 @@ from academy.labs.nursery.stack import STACK
 # would import on their own, which takes most of the time.
 MODULES = (
     *STACK,
-    "academy.experiments.mlflow_server",
     "academy.labs.grading.inside",
     "academy.labs.grading.worker",
 )
