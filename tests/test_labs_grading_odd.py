@@ -427,14 +427,14 @@ def test_a_damaged_notebook_of_nbformat_3_is_one_clear_error(cells: Any) -> None
 
 def test_code_without_end_is_compared_in_time_and_said_to_be_cut(tmp_path: Path) -> None:
     release = write_notebook(tmp_path / "release.ipynb", "1")
-    began = time.monotonic()
+    began = time.process_time()
     long = "a=1\n" * 300_000
     found = [
         own_code(name, write_notebook(tmp_path / f"{name}.ipynb", text), release)
         for name, text in {"ann": long, "ben": long + "b=2", "cem": "c = [1, 2]"}.items()
     ]
     alike = similar(found)
-    assert time.monotonic() - began < 60
+    assert time.process_time() - began < 60
     assert len(found[0].tokens) == MOST_TOKENS
     assert alike.cut == ("ann", "ben")
     assert "only its beginning was compared: ann, ben" in similarity_page({LAB: alike})
