@@ -318,7 +318,7 @@ def test_a_killed_ready_supervisor_is_replaced(
     child = next(item for item in psutil.Process().children() if "academy.jobs.forkserver" in item.cmdline())
 
     def ready() -> list[psutil.Process]:
-        return [item for item in psutil.process_iter() if is_ready(item, child.cmdline())]
+        return [item for item in psutil.process_iter() if is_ready(item, child)]
 
     wait_until(lambda: len(ready()) == 1)
     (first,) = ready()
@@ -327,10 +327,14 @@ def test_a_killed_ready_supervisor_is_replaced(
     assert start("true").ended().status is JobStatus.COMPLETED
 
 
-def is_ready(process: psutil.Process, command: list[str]) -> bool:
-    """Say whether a process is the supervisor that stands by: it has the fork server's command, and init."""
+def is_ready(process: psutil.Process, forkserver: psutil.Process) -> bool:
+    """Say whether a process is the supervisor that stands by: it has the fork server's command, and init.
+
+    What the fork server forks in between, to let go of it, is its own child still.
+    """
     try:
-        return process.cmdline() == command and process.ppid() != os.getpid()
+        parents = (os.getpid(), forkserver.pid)
+        return process.cmdline() == forkserver.cmdline() and process.ppid() not in parents
     except psutil.Error:
         return False
 

@@ -96,7 +96,8 @@ from pathlib import Path
 
 def _look(folder, wanted):
     found = []
-    for root, _, files in os.walk(folder, onerror=lambda error: None):
+    for root, folders, files in os.walk(folder, onerror=lambda error: None):
+        folders[:] = [name for name in folders if name != "site-packages"]  # a checkout may lie in /tmp
         for name in files:
             path = os.path.join(root, name)
             try:
