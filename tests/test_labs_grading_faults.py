@@ -91,13 +91,16 @@ inside.answer = lambda namespace, question: "no base64 \\x1b[31m \\x00"
 LOOKS_AROUND = (
     SOLUTION
     + """
-import gc, os, re, sys
+import academy, gc, os, re, sys
 from pathlib import Path
+
+# The lab of these tests comes from there, with its hidden tests; it may lie below /tmp.
+_CHECKOUT = str(Path(academy.__file__).parents[1])
 
 def _look(folder, wanted):
     found = []
     for root, folders, files in os.walk(folder, onerror=lambda error: None):
-        folders[:] = [name for name in folders if name != "site-packages"]  # a checkout may lie in /tmp
+        folders[:] = [name for name in folders if os.path.join(root, name) != _CHECKOUT]
         for name in files:
             path = os.path.join(root, name)
             try:
