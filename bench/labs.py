@@ -43,7 +43,8 @@ def measure_checks(folder: Path) -> list[Times]:
     copy = write_edition(quickstart, home.work / quickstart.id, solved=True)
     tasks = [task.id for task in copy.manifest.tasks]
     variables = {**os.environ, "ACADEMY_HOME": str(home.root)}
-    manager, client = start_new_kernel(cwd=str(copy.folder), env=variables)
+    quiet = {"stderr": subprocess.DEVNULL}  # of what Jupyter says of ports
+    manager, client = start_new_kernel(cwd=str(copy.folder), env=variables, **quiet)
     try:
         cells = [cell for cell in ipynb.read(copy.notebook).cells if cell.cell_type == "code"]
         last = max(place for place, cell in enumerate(cells) if own(cell).get("check"))
