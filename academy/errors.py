@@ -102,6 +102,7 @@ class ServiceUnavailable(AcademyError):
     exit_status = 4
 
 
-def choices(values: Iterable[object]) -> str:
-    """Return the valid choices as they appear in a message: sorted, quoted, comma-separated."""
-    return ", ".join(repr(str(value)) for value in sorted(values, key=str)) or "none"
+def choices(values: Iterable[object], *, in_order: bool = False) -> str:
+    """Return the valid choices as they appear in a message: quoted, comma-separated, sorted or as given."""
+    shown = values if in_order else sorted(values, key=str)
+    return ", ".join(repr(str(value)) for value in shown) or "none"

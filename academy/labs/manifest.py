@@ -114,9 +114,8 @@ class Manifest:
         for task in self.tasks:
             if task.id == task_id:
                 return task
-        raise NotFound(
-            f"The lab {self.id} has no task {task_id!r}. Tasks: {choices(task.id for task in self.tasks)}."
-        )
+        known = choices((task.id for task in self.tasks), in_order=True)
+        raise NotFound(f"The lab {self.id} has no task {task_id!r}. Tasks: {known}.")
 
 
 def read_manifest(file: Path, lab_id: str | None = None) -> Manifest:
