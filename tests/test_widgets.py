@@ -155,6 +155,17 @@ def test_a_lab_that_costs_nothing_says_so() -> None:
     ] == "Time here"
 
 
+def test_steps_have_the_notebooks_numbers_and_no_others() -> None:
+    steps = (Step("read", "2. Read"), *STEPS[1:])
+    lines = plain(view_of(MANIFEST, steps, progress(MANIFEST, []), texts("en"), Seen())).splitlines()
+    begun = lines.index("Steps")
+    assert [line for line in lines[begun + 1 :] if "[" not in line] == [
+        "  2. Read: nothing to check",
+        "  Begin <here>: open",
+        "  Go on: open",
+    ]
+
+
 def test_steps_come_from_the_notebook_in_its_order() -> None:
     def code(step: str) -> dict[str, Any]:
         return {"cell_type": "code", "source": "", "metadata": {"academy": {"step": step}}}
@@ -167,7 +178,7 @@ def test_steps_come_from_the_notebook_in_its_order() -> None:
     }
     assert steps_of(notebook, MANIFEST) == (
         Step("go-now", "Go now"),
-        Step("first", "Read"),
+        Step("first", "1. Read"),
         Step("second", "Second"),
     )
 
@@ -198,8 +209,8 @@ def test_the_text_forms_hold_all_that_the_widget_shows(language: str) -> None:
     page = Page()
     page.feed(static_page(view, "2026-11-21 12:00"))
     assert page.open == []
-    assert {"section", "h3", "dl", "ol", "li", "pre"} <= page.tags
-    assert not page.tags & {"script", "b"}
+    assert {"section", "h3", "dl", "ul", "li", "pre"} <= page.tags
+    assert not page.tags & {"script", "b", "ol"}  # the notebook's headings have its numbers
     as_text = " ".join(plain(view).split())
     for step in view.steps:
         for wanted in (step.title, step.state_text):

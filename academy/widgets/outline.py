@@ -9,12 +9,12 @@ from typing import Any
 
 from academy.labs.manifest import Manifest
 
-_HEADING = re.compile(r"^#{2,4}\s+(?:\d+\.\s*)?(.+?)\s*#*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{2,4}\s+(.+?)\s*#*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Step:
-    """A step's id, and its heading without the number."""
+    """A step's id, and its heading as the notebook has it, with its number if it has one."""
 
     id: str
     title: str

@@ -22,8 +22,8 @@ def plain(view: View) -> str:
         lines += _wrapped(f"{fact.term:{terms}}  {fact.value}{note}", " " * (terms + 2))
         lines += [" " * (terms + 2) + detail for detail in fact.details]
     lines += ["", labels["steps"]]
-    for number, step in enumerate(view.steps, start=1):
-        lines.append(f"{number:>2}. {step.title}: {step.state_text}")
+    for step in view.steps:
+        lines.append(f"  {step.title}: {step.state_text}")
         for task in step.tasks:
             lines += _plain_task(task, labels["solution.title"])
     return "\n".join(lines)
@@ -38,7 +38,7 @@ def static_page(view: View, at: str) -> str:
         f'<section class="academy-lab-static" lang="{view.language}" aria-label="{escape(view.region)}">'
         f"<h3>{escape(view.title)}</h3>"
         f"<p>{escape(view.about)}. {escape(view.state_text)}.</p>"
-        f"<dl>{facts}</dl><h4>{escape(labels['steps'])}</h4><ol>{steps}</ol>"
+        f"<dl>{facts}</dl><h4>{escape(labels['steps'])}</h4><ul>{steps}</ul>"
         f"<p><small>{escape(labels['static'].format(time=at))}</small></p></section>"
     )
 
