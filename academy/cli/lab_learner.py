@@ -163,14 +163,15 @@ def hint(scope: Scope, /, lab: str, task: str | None, collection: Path | None) -
             click.echo(say("cli.hint-all-done", lab=found.id, tasks=tasks))
             return
         task = still_open[0].task.id
+    title = found.manifest.task(task).title
     with starting(scope):
         given = learner.hint(found.id, task)
     if not given.of:
-        click.echo(say("cli.hint-none", task=task))
+        click.echo(say("cli.hint-none", title=title))
         return
-    click.echo(say("cli.hint", level=given.level, of=given.of, task=task, text=given.text))
-    if given.level == given.of:
-        click.echo(say("cli.hint-last", lab=found.id, task=task))
+    click.echo(say("cli.hint", level=given.level, of=given.of, title=title, text=given.text))
+    after = "cli.hint-last" if given.level == given.of else "cli.hint-more"
+    click.echo(say(after, lab=found.id, task=task))
 
 
 @click.command("solution", cls=LabCommand)
@@ -213,7 +214,7 @@ def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Pa
         report = learner.reset(copy.id, step)
     done = "cli.reset-done-step" if step else "cli.reset-done"
     click.echo(say(done, lab=copy.id, step=step, notebook=copy.notebook))
-    click.echo(say("cli.reset-kept", kept=report.kept))
+    click.echo(say("cli.reset-kept", kept=report.kept) if report.kept else say("cli.reset-same"))
     if report.restored:
         click.echo(say("cli.reset-files", files=", ".join(report.restored)))
     for line in report.removed:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from academy.labs.language import texts
+from academy.cli.verb import Failure
+from academy.labs.language import Texts, texts
 
 Callback = Callable[..., Any]
 
@@ -88,13 +90,26 @@ def one_of(version: str | None, label: str | None) -> dict[str, str]:
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask before what cannot be undone; in the learner's language, and with its words for yes and no."""
+    """Ask before what cannot be undone; in the learner's language, and with its words for yes and no.
+
+    Where nobody can answer, the error names the option that does.
+    """
     say = texts()
     while not yes:
-        said = click.prompt(
-            say("cli.ask", question=question), default="", show_default=False, err=True, prompt_suffix=" "
-        )
-        said = said.strip().lower()
+        click.echo(say("cli.ask", question=question) + " ", err=True, nl=False)
+        said = _answer(say).strip().lower()
         if said in ("", *say("cli.ask-no").split()):
             raise click.Abort()
         yes = said in say("cli.ask-yes").split()
+
+
+def _answer(say: Texts) -> str:
+    try:
+        line = sys.stdin.readline() if sys.stdin else ""
+    except KeyboardInterrupt:
+        click.echo(err=True)
+        raise
+    if not line:  # the end of the input, as of /dev/null or Ctrl-D
+        click.echo(err=True)
+        raise Failure(say("cli.ask-nobody"))
+    return line

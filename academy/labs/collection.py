@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 
@@ -67,7 +68,7 @@ class Collection:
         return [self._lab(name) for name in names if LAB_ID.fullmatch(name)] or self._editions()
 
     def lab(self, name: str) -> Lab:
-        """Return the lab of this id; its number alone (``00``) will do.
+        """Return the lab of this id; its number alone (``00``, ``0``) will do.
 
         Raises
         ------
@@ -82,8 +83,7 @@ class Collection:
             return found
         if not labs:
             raise self.has_none()
-        known = choices(lab.id for lab in labs)
-        raise NotFound(f"There is no lab {name!r} in {self.root}. Labs: {known}.")
+        raise not_known(name, labs, str(self.root))
 
     def has_none(self) -> NotFound:
         """Return the error that says so."""
@@ -105,16 +105,28 @@ class Collection:
 def called(name: str, labs: Sequence[Lab]) -> Lab | None:
     """Return the lab of this id, or of this number when only one has it; ``None`` when there is none.
 
+    A number may lack its leading zero.
+
     Raises
     ------
     UserError
         Several labs have this number; the message names them.
     """
-    found = [lab for lab in labs if lab.id == name] or [lab for lab in labs if lab.number == name]
+    number = name.zfill(2) if name.isdecimal() else name
+    found = [lab for lab in labs if lab.id == name] or [lab for lab in labs if lab.number == number]
     if len(found) > 1:
         named = choices(lab.id for lab in found)
         raise UserError(f"The number {name!r} is that of {len(found)} labs: {named}. Name one in full.")
     return found[0] if found else None
+
+
+def not_known(name: str, labs: Sequence[Lab], where: str) -> NotFound:
+    """Return the error for a name that no lab has: it suggests the nearest, and names all there are."""
+    ids = [lab.id for lab in labs]
+    part = name.lower()
+    near = [one for one in ids if part and part in one] or get_close_matches(part, ids, 1, cutoff=0.5)
+    meant = f" Did you mean {' or '.join(map(repr, near[:3]))}?" if near else ""
+    return NotFound(f"There is no lab {name!r} in {where}.{meant} Labs: {choices(ids)}.")
 
 
 def edition_in(folder: Path) -> Lab:

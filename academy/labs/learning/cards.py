@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.errors import AcademyError, NotFound, choices
-from academy.labs.collection import Collection, Lab, called
+from academy.errors import AcademyError
+from academy.labs.collection import Collection, Lab, called, not_known
 from academy.labs.learning.events import kept_events
 from academy.labs.learning.own_copy import copy_of, exists
 from academy.labs.learning.progress import Progress, progress
@@ -64,10 +64,7 @@ def find_lab(home: Home, collection: Collection, name: str) -> Lab:
     found = called(name, known)
     if found:
         return found
-    raise NotFound(
-        f"There is no lab {name!r} in {collection.root} or {home.work}. "
-        f"Labs: {choices(lab.id for lab in known)}."
-    )
+    raise not_known(name, known, f"{collection.root} or {home.work}")
 
 
 def card_of(home: Home, lab: Lab, events: Sequence[Event]) -> Card:
