@@ -619,6 +619,101 @@ def test_solution_under_other_names_is_a_leak(lab: Lab, text: str, tmp_path: Pat
     assert f"{LAB}.ipynb, {named(lab, 'planted')}, line 1" in places
 
 
+AVERAGE = """total = 0
+for number in numbers:
+    total += number
+if not numbers:
+    return 0
+return total / len(numbers)"""
+RENAMED = AVERAGE.replace("total", "s").replace("numbers", "xs").replace("number", "x")
+MINE = "def mine(xs):\n    " + RENAMED.replace("\n", "\n    ")
+
+
+def _solved_by(text: str) -> Callable[[Any], None]:
+    def solve(notebook: Any) -> None:
+        cell = cell_of(notebook, "count")
+        cell["source"] = cell.source.replace("days, limit", "numbers").replace(
+            COUNTED, text.replace("\n", "\n    ")
+        )
+
+    return solve
+
+
+def _in_prose(text: str) -> Callable[[Any], None]:
+    return lambda notebook: notebook.cells.append(nbformat.v4.new_markdown_cell(text, id="prose"))
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _in_prose("Say `total += number` and then `return total / len(numbers)`."),
+        _in_prose("The end is `return total / len(numbers)`."),
+        _in_prose("The end:\n\n    return total / len(numbers)"),
+        _in_prose("```python\nreturn total / len(numbers)\n```"),
+        _in_unmarked_cell("numbers = [1]\n# return total / len(numbers)"),
+        _in_unmarked_cell("# In the loop `total += number`."),
+        _in_prose(f"```python\n{RENAMED}\n```"),
+        _in_prose(f"```python\n{MINE}\n```"),
+        _in_unmarked_cell("# " + RENAMED.replace("\n", "\n# ")),
+        _in_unmarked_cell(MINE),
+    ],
+    ids=[
+        "two spans",
+        "one span",
+        "indented",
+        "a fence",
+        "a comment",
+        "a span in a comment",
+        "renamed in a fence",
+        "a function in a fence",
+        "renamed in comments",
+        "a renamed function",
+    ],
+)
+def test_small_solution_quoted_or_renamed_is_a_leak(
+    lab: Lab, plant: Callable[[Any], None], tmp_path: Path
+) -> None:
+    change(lab, _solved_by(AVERAGE))
+    assert find_leaks(lab, write_edition(lab, tmp_path / "edition").folder) == ()
+    change(lab, plant)
+    with pytest.raises(LeakFound, match=r"cell (planted|prose) .* is of the solution"):
+        release([lab], tmp_path / "out")
+
+
+def test_expression_is_known_with_its_own_names_changed_and_not_with_what_it_is_given(
+    lab: Lab, tmp_path: Path
+) -> None:
+    change(lab, _in_unmarked_cell("sum(1 for n in weeks if n > most)"))
+    assert find_leaks(lab, write_edition(lab, tmp_path / "edition").folder) == ()
+    change(lab, _in_prose("Try `sum(1 for n in days if n > limit)`."))
+    (leak,) = find_leaks(lab, write_edition(lab, tmp_path / "second").folder)
+    assert leak.task == COUNTING
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _in_prose("Sum up in `total`, go through `numbers`, and mind `len(numbers)`: `return total`."),
+        _in_prose("The mean is the total / len of the numbers; total plus number, then return it."),
+        _in_unmarked_cell("n = 0\nfor day in days:\n    if day > limit:\n        n += 1\nprint(n)"),
+        _in_unmarked_cell("total = 1\nfor number in numbers:\n    total *= number\nprint(total)"),
+    ],
+    ids=["names in prose", "plain words", "another loop", "a product"],
+)
+def test_hint_at_a_small_solution_is_no_leak(lab: Lab, plant: Callable[[Any], None], tmp_path: Path) -> None:
+    change(lab, _solved_by(AVERAGE))
+    change(lab, plant)
+    assert find_leaks(lab, write_edition(lab, tmp_path / "edition").folder) == ()
+
+
+def test_quoted_statement_that_given_code_holds_is_no_leak(lab: Lab, tmp_path: Path) -> None:
+    change(lab, _solved_by(AVERAGE))
+    change(lab, _in_prose("As above: `total += number`."))
+    assert find_leaks(lab, write_edition(lab, tmp_path / "edition").folder) != ()
+    change(lab, _given([], "for number in [1, 2]:\n    total += number"))
+    assert find_leaks(lab, write_edition(lab, tmp_path / "second").folder) == ()
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -737,6 +832,7 @@ def test_command_releases_and_says_what(lab: Lab, tmp_path: Path, invoke: Callab
     result = invoke("90", "--to", str(out), "--pack", str(pack), *collection)
     assert result.exit_code == 0, result.output
     assert f"{out / LAB}: 2 tasks, 4 points" in result.output
+    assert "What is short, or written another way, only a reader finds." in result.output
     assert COUNTED not in everything_in(out)
     again = invoke("90", "--to", str(out), *collection)
     assert again.exit_code == 1

@@ -26,7 +26,7 @@ def _no_zip(_context: click.Context, _option: click.Parameter, folder: Path | No
 
 
 @click.command("release", cls=ServiceCommand)
-@click.argument("labs", nargs=-1, metavar="LAB...")
+@click.argument("labs", nargs=-1, metavar="[LAB]...")
 @click.option(
     "--to",
     metavar="DIR",
@@ -59,7 +59,7 @@ def _no_zip(_context: click.Context, _option: click.Parameter, folder: Path | No
 def release(labs: tuple[str, ...], to: Path, pack: Path | None, collection: Path | None, layout: str) -> None:
     """Make learners' editions of the labs, all of them when none is named.
 
-    A solution or hidden test that remains anywhere in them is an error, and nothing is written.
+    A solution or hidden test that is found anywhere in them is an error, and nothing is written.
     """
     from academy.labs.collection import Collection
 
@@ -81,7 +81,10 @@ def release(labs: tuple[str, ...], to: Path, pack: Path | None, collection: Path
     for one in made:
         manifest = one.lab.manifest
         click.echo(f"{one.lab.folder}: {len(manifest.tasks)} tasks, {manifest.points:g} points")
-    click.echo("No solution, hidden test or output is in them.")
+    click.echo(
+        "No output is in them. Solutions and hidden tests were looked for, word for word and with variables "
+        "renamed, and not found. What is short, or written another way, only a reader finds."
+    )
     if pack:
         click.echo(
             f"Instructor's packs: {pack.absolute()}. They hold the solutions; keep them from learners."

@@ -3,7 +3,8 @@
 Texts are compared as words and operators, so that line breaks, indentation, quotes, commas and brackets
 make no difference. What is looked for is whole statements: all of a statement's own words, in their order,
 in one piece or in at most three. Imports, block headers and very short lines stand in any program. A whole
-region of some size is known under other names too. What a cell gives on purpose is no leak there.
+region of some size is known under other names too, and a small statement where a text quotes it. What a cell
+gives on purpose is no leak there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from academy.labs.collection import Lab
 from academy.labs.editions import edition, ipynb
 from academy.labs.editions.layout import as_text, files_of, in_edition
 from academy.labs.editions.markers import Kind, regions
+from academy.labs.editions.quoted import Quotes, quotes_in
 from academy.labs.editions.readable import Line, Passage, passages
 from academy.labs.editions.renamed import Shape, shape_of
 from academy.labs.editions.shown import Shown, shown_in
@@ -103,14 +105,15 @@ def look(lab: Lab, folder: Path) -> Looked:
             if _MARKER.search(line.text):
                 found[Leak(line.place, line.text.strip(), "a marker of a solution or hidden test")] = None
     shown = shown_in(lab)
-    found |= dict.fromkeys(_leaks_of(secrets, read, shown))
+    quotes = quotes_in(folder)
+    found |= dict.fromkeys(_leaks_of(secrets, read, quotes, shown))
     places: dict[tuple[str, str], Leak] = {}
     for leak in found:
         places.setdefault((leak.place, leak.origin), leak)
     stale = set(shown)
     if stale:
         nothing_shown = Shown(shown.notebook)
-        stale -= {(leak.cell, leak.task) for leak in _leaks_of(secrets, read, nothing_shown)}
+        stale -= {(leak.cell, leak.task) for leak in _leaks_of(secrets, read, quotes, nothing_shown)}
     return Looked(tuple(places.values()), tuple(sorted(stale)))
 
 
@@ -137,11 +140,16 @@ def _secrets_in(text: str, where: str, lab_id: str, is_code: bool) -> Iterator[S
             yield Secret(origin, lines, held, shape_of(version) if is_code else None, is_test)
 
 
-def _leaks_of(secrets: Sequence[Secret], read: Sequence[Passage], shown: Shown) -> Iterator[Leak]:
+def _leaks_of(
+    secrets: Sequence[Secret], read: Sequence[Passage], quotes: Quotes, shown: Shown
+) -> Iterator[Leak]:
     """Yield where the secrets can be read, other than in cells that show their task."""
     long = [secret for secret in secrets if not secret.is_short]
     found = chain(
-        _statements_in(long, read, shown), _short_ones_in(secrets, read), _renamed_in(secrets, read)
+        _statements_in(long, read, shown),
+        _short_ones_in(secrets, read),
+        _renamed_in(secrets, read),
+        _quoted_in(secrets, quotes),
     )
     for secret, line in found:
         if not shown.excuses(line, secret.task):
@@ -271,6 +279,13 @@ def _renamed_in(secrets: Sequence[Secret], read: Iterable[Passage]) -> Iterator[
         for secret, shape in shapes:
             for at in shape.places_in(text) if shape.fixed <= held else ():
                 yield secret, lines[at]
+
+
+def _quoted_in(secrets: Iterable[Secret], quotes: Quotes) -> Iterator[tuple[Secret, Line]]:
+    for secret in secrets:
+        for statement in secret.statements:
+            for line in quotes.of(statement):
+                yield secret, line
 
 
 def _says_something(secret: Secret) -> bool:
