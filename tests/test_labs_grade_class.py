@@ -7,8 +7,10 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +19,19 @@ from typing import Any
 
 import pytest
 
+from academy.cli import lab_grade
+from academy.cli.verb import Failure
+from academy.errors import NotFound
 from academy.labs.collection import Collection, Lab
 from academy.labs.editions import ipynb
 from academy.labs.editions.edition import hidden_tests, solved_edition, write_edition
 from academy.labs.editions.pack import make_pack
+from academy.labs.grading.packs import Packs
+from academy.labs.grading.scores import NOT_REACHED
+from academy.labs.grading.table import sheets
 from academy.labs.scaffold import new_lab
+from tests.labs_made_up import graded as made_up
+from tests.labs_made_up import refused, row
 
 ACADEMY = Path(sys.executable).with_name("academy")
 # Twelve services and kernels start; a machine that has other work takes its time.
@@ -223,7 +233,7 @@ def test_the_table_is_right_to_the_point(graded: Graded) -> None:
     for learner, (first, second, hidden) in POINTS.items():
         total = first + second + hidden
         assert rows[learner] == [f"{first:g}/2", f"{second + hidden:g}/2", f"{total:g}/4"], graded.done.stderr
-    assert rows["jo"] == ["-", "-", "-"]
+    assert rows["jo"] == ["\u2013"] * 3
     means = [sum(p[0] for p in POINTS.values()) / 11, sum(p[1] + p[2] for p in POINTS.values()) / 11]
     expected = [f"{round(value, 2):g}" for value in (*means, sum(means))]
     assert rows["mean"] == [f"{expected[0]}/2", f"{expected[1]}/2", f"{expected[2]}/4"]
@@ -261,7 +271,8 @@ def test_grades_csv_holds_the_same(graded: Graded) -> None:
         row = rows[learner]
         assert float(row["points"]) == first + second + hidden
         assert (float(row["register-table"]), float(row["count-long-months"])) == (first, second + hidden)
-    assert rows["jo"]["points"] == ""
+    empty = ("points", "max_points", "register-table", "count-long-months", "register-table max")
+    assert [rows["jo"][name] for name in empty] == [""] * 5
 
 
 def test_the_worksheet_of_moodle_is_filled(graded: Graded) -> None:
@@ -341,3 +352,62 @@ def test_the_command_line_that_is_not_valid_ends_with_two_and_an_unknown_lab_wit
             text=True,
         )
         assert done.returncode == status, (arguments, done.stderr)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_was_graded_is_written_when_it_is_interrupted_and_nothing_else_is_left(
+    lab: Lab, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    for name, change in (("ann", nothing), ("ivo", hanging), ("zoe", hanging)):
+        ipynb.write(solved(lab, change), made(tmp_path / "hand" / name / LAB) / f"{LAB}.ipynb")
+    command = [str(ACADEMY), "lab", "grade", "hand", "-j", "1", "--collection", str(lab.folder.parents[1])]
+    # Its path is short: sockets lie in it.
+    with tempfile.TemporaryDirectory() as rooms, (tmp_path / "out").open("w") as out:
+        environment = {**os.environ, "TMPDIR": rooms}
+        with subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdout=out, stderr=subprocess.PIPE, text=True
+        ) as running:
+            assert running.stderr is not None
+            first = running.stderr.readline()
+            running.send_signal(number)
+            said = running.stderr.read()
+        assert first.startswith("ann  "), first + said
+        assert running.returncode == status, said
+        assert os.listdir(rooms) == []
+    graded = Graded(subprocess.CompletedProcess([], status), tmp_path / "hand-graded")
+    assert said.splitlines()[-1].endswith(f": 1 of 3 was graded; see {graded.to}."), said
+    found = {row["learner"]: (row["points"], row["notes"]) for row in graded.rows("grades.csv")}
+    reason = "Not graded: not reached: it was interrupted."
+    assert found == {"ann": ("4", ""), "ivo": ("", reason), "zoe": ("", reason)}
+    assert os.listdir(graded.to / "feedback") == ["ann"]
+
+
+def test_what_is_interrupted_takes_the_place_of_no_earlier_results(tmp_path: Path) -> None:
+    (sheet,) = sheets([row(made_up("ann")), row(refused("ben", NOT_REACHED))], {})
+    made(tmp_path / "out")
+    assert lab_grade._for_a_part(tmp_path / "out", [sheet], KeyboardInterrupt()) == tmp_path / "out"
+    (tmp_path / "out" / "grades.json").write_text("{}")
+    chosen = lab_grade._for_a_part(tmp_path / "out", [sheet], KeyboardInterrupt())
+    assert chosen == tmp_path / "out-interrupted"
+    (none,) = sheets([row(refused("ben", NOT_REACHED))], {})
+    with pytest.raises(Failure, match="nothing was graded yet, and nothing was written"):
+        lab_grade._for_a_part(tmp_path / "out", [none], KeyboardInterrupt())
+
+
+def test_a_folder_without_packs_is_refused_at_once_and_packs_are_named(lab: Lab, tmp_path: Path) -> None:
+    folder = made(tmp_path / "packs")
+    with pytest.raises(
+        NotFound, match=r"holds no pack: .*hidden\.json.*'academy lab release --to DIR --pack"
+    ):
+        Packs(folder, None, tmp_path / "to", None)
+    make_pack(lab, folder)
+    with pytest.raises(NotFound, match="itself a pack"):
+        Packs(folder / LAB, None, tmp_path / "to", None)
+    with pytest.raises(NotFound, match=rf"'nolab' among the packs in .*/packs\. Labs: '{LAB}'\."):
+        Packs(folder, None, tmp_path / "to", "nolab")
+    assert Packs(folder, None, tmp_path / "to", "90").only == LAB
+
+
+def test_release_shows_that_labs_need_not_be_named() -> None:
+    done = subprocess.run([ACADEMY, "lab", "release", "--help"], capture_output=True, text=True, check=True)
+    assert "[LAB]..." in done.stdout.splitlines()[0]

@@ -23,8 +23,10 @@ from academy.labs.collection import Collection
 from academy.labs.editions import ipynb
 from academy.labs.grading import csvfile, gradebook, reports
 from academy.labs.grading.feedback import feedback
+from academy.labs.grading.page import page as page_of
 from academy.labs.grading.submissions import HandIn, discover, left_out
 from academy.labs.grading.table import as_json, as_text, one_line, sheets
+from academy.labs.grading.table import points as points_of
 from academy.labs.grading.unpacking import Bounds, Refused, unpack
 from academy.labs.language import texts
 from academy.labs.manifest import Manifest
@@ -125,7 +127,7 @@ def test_what_cannot_be_read_is_a_row_with_its_reason(tmp_path: Path) -> None:
     assert "essay.docx" in hand_ins["ben"].error
     assert "not a zip" in hand_ins["carl"].error
     assert "leads outside" in hand_ins["dora"].error
-    assert "it holds nothing" in hand_ins["emil"].error
+    assert hand_ins["emil"].error == "emil holds no notebook: it is empty"
     assert "does not say which lab" in hand_ins["fay"].error
     assert hand_ins["ann"].error == ""
     assert left_out(folder) == ["grades.xlsx"]
@@ -241,11 +243,34 @@ def test_the_table_has_points_means_and_notes(manifest: Manifest) -> None:
     lines = [re.sub(r"  +", "|", line) for line in text.splitlines()]
     assert "ann|2/2|2/2|4/4" in lines
     assert "ben|1/2|0/2|1/4|late. put back 2 cells. Task count-long-months was cut: time." in lines
-    assert "carl|-|-|-|Not graded: it is not a notebook." in lines
+    assert "carl|\u2013|\u2013|\u2013|Not graded: it is not a notebook." in lines
     assert "mean|1.5/2|1/2|2.5/4" in lines
     assert one_line(rows[2]) == f"carl  {LAB}  not graded  it is not a notebook."
     found_json = as_json([sheet])["labs"][0]
     assert [one["points"] for one in found_json["submissions"]] == [4.0, 1.0, None]
+
+
+def test_what_was_not_graded_has_no_points_anywhere(manifest: Manifest, tmp_path: Path) -> None:
+    refusal = replace(graded("carl", (0.0, 0.0, 0.0)), error="no notebook")  # grading gives zeros beside it
+    made = sheets([row(graded("ann")), row(refusal)], {LAB: manifest})
+    assert made[0].means() == (2.0, 2.0, 4.0)
+    _, carl = read(csvfile.plain(made))
+    assert {carl[name] for name in carl if name not in {"learner", "lab", "notes"}} == {""}
+    assert as_json(made)["labs"][0]["submissions"][1]["tasks"] == []
+    page = page_of("table", sheets=made, links={}, points=points_of, no_lab="")
+    assert "carl \u2013 \u2013 \u2013 Not graded" in Page(page).text
+    assert [line for line in as_text(made[0]).splitlines() if re.match(r"carl( +\u2013){3} ", line)]
+
+
+def test_a_sheet_of_no_lab_has_no_totals(tmp_path: Path) -> None:
+    made = sheets([row(refused("emil", "emil holds no notebook: it is empty", lab=""))], {})
+    text = as_text(made[0])
+    assert "mean" not in text
+    assert "total" not in text
+    assert "emil holds no notebook: it is empty." in text
+    page = Page(page_of("table", sheets=made, links={}, points=points_of, no_lab="?")).text
+    assert "1 submission, 0 graded" in page
+    assert not [word for word in ("Total", "Mean", "\u2013") if word in page]
 
 
 def test_a_name_gives_the_terminal_no_orders(manifest: Manifest) -> None:
@@ -302,6 +327,7 @@ def test_an_exported_worksheet_of_moodle_is_filled_by_its_numbers(manifest: Mani
     assert ann["Grade"] == "100"
     assert (bo["Grade"], bo["Feedback comments"]) == ("55.00", "kept")
     assert filled.missing == ("x",)
+    assert "has a maximum of 100 there, and 4 here" in filled.scaled[0]
 
 
 def test_a_german_worksheet_keeps_its_comma(manifest: Manifest) -> None:
@@ -337,7 +363,7 @@ CANVAS = (
 )
 
 
-def test_an_exported_gradebook_of_canvas_is_filled_by_its_numbers(manifest: Manifest) -> None:
+def test_an_exported_gradebook_of_canvas_is_filled_by_its_numbers(manifest: Manifest, tmp_path: Path) -> None:
     rows = [
         row(graded("hansenida", (2.0, 1.0, 0.0)), canvas_id="81"),
         row(graded("ann@example.org", (1.0, 0.0, 0.0))),
@@ -350,6 +376,16 @@ def test_an_exported_gradebook_of_canvas_is_filled_by_its_numbers(manifest: Mani
     assert (possible[column], ida[column], ann[column], bo[column]) == ("8", "6", "2", "6")
     assert (ida["Other (7)"], ida["ID"], ida["Final Score"]) == ("3", "81", "12")
     assert filled.missing == ("nobody",)
+    words = "'Register a table and count in it' has a maximum of 8 there, and 4 here"
+    assert filled.scaled == (f"{words}: the points were scaled to 8.",)
+    same = csvfile.read_grid(CANVAS.replace("10,8", "10,4.0").encode(), "c.csv")
+    assert gradebook.fill_canvas(made, same, "c.csv").scaled == ()
+    file = tmp_path / "c.csv"
+    file.write_text(CANVAS)
+    books = reports.Gradebooks.read(None, file)
+    to = tmp_path / "out"
+    done = reports.write_reports(to, made, {LAB: manifest}, similar={}, books=books, say=texts("en"))
+    assert done.scaled == (f"canvas.csv: {words}: the points were scaled to 8.",)
 
 
 def test_a_gradebook_made_by_us_begins_as_canvas_wants_it(manifest: Manifest) -> None:

@@ -19,7 +19,7 @@ import click
 from academy.cli.verb import Failure, Scope, ServiceCommand
 
 if TYPE_CHECKING:
-    from academy.labs.editions.pack import Pack
+    from academy.labs.grading.packs import Packs
     from academy.labs.grading.reports import Written
     from academy.labs.grading.scores import Graded, Submission
     from academy.labs.grading.similarity import Similarity
@@ -42,7 +42,8 @@ FOLDER may hold, also side by side:
   surnamename_1234_56789_LAB.ipynb        Canvas: Download Submissions
 \b
 Exit status: 0 all were graded, 1 some could not be, 2 the command line is not valid,
-3 there is no such lab, or nothing was handed in.
+3 there is no such lab or pack, or nothing was handed in, 130 interrupted, 143 ended by SIGTERM.
+Interrupted: what was graded is written; beside earlier results, to NAME-interrupted.
 """
 
 
@@ -91,8 +92,9 @@ def grade(
 
     with quick_jsonschema():  # for reading notebooks
         from academy.labs.grading import reports
-    from academy.labs.grading.table import as_json as all_of
-    from academy.labs.grading.table import as_text, sheets
+    from academy.cli.terminable import terminable
+    from academy.labs.grading.packs import Packs
+    from academy.labs.grading.table import sheets
     from academy.labs.language import texts
 
     folder = folder.absolute()
@@ -101,71 +103,68 @@ def grade(
         raise click.BadParameter(f"{target} lies in FOLDER. Choose a place beside it.", param_hint="--to")
     reports.check_target(target)
     books = reports.Gradebooks.read(moodle_file, canvas_file)
-    with _private() as stage:
-        packs = _Packs(pack, collection, stage / "packs", lab_id)
+    with terminable(), _private() as stage:
+        packs = Packs(pack, collection, stage / "packs", lab_id)
         handed_in = _handed_in(folder, packs, stage)
         reports.check_gradebooks(books, sorted({one.submission.lab for one in handed_in if not one.error}))
-        rows = _graded(handed_in, packs, jobs or _processors(), stage)
+        rows, ended = _graded(handed_in, packs, jobs or _processors(), stage)
         manifests = {lab: packs.pack(lab).manifest for lab in packs.used}
         made = sheets(rows, manifests)
+        if ended:
+            target = _for_a_part(target, made, ended)
         alike = packs.similar(made) if similarity else None
         written = reports.write_reports(
             target, made, manifests, similar=alike, books=books, say=texts(language)
         )
+    _show(made, as_json)
+    _say_what_is_left(made, alike, written, hidden=as_json)
+    if ended:
+        raise _interrupted(ended, f"{_progress(made)}; see {target}.")
+    _name_failures(made)
+
+
+def _show(made: list[Sheet], as_json: bool) -> None:
+    """Print the results."""
+    from academy.labs.grading.table import as_json as all_of
+    from academy.labs.grading.table import as_text
+
     if as_json:
         click.echo(json.dumps(all_of(made), indent=2, ensure_ascii=False))
     else:
         width = shutil.get_terminal_size((100, 24)).columns
         click.echo("\n" + "\n\n".join(as_text(sheet, width) for sheet in made) + "\n")
-    _say_what_is_left(made, alike, written, hidden=as_json)
 
 
-class _Packs:
-    """The packs by lab: read from a folder, or made from a collection when one is first asked for."""
+def _for_a_part(target: Path, made: list[Sheet], ended: KeyboardInterrupt) -> Path:
+    """Return where the results of a part of the class go: never in the place of those of all of it.
 
-    def __init__(self, folder: Path | None, collection: Path | None, to: Path, only: str | None) -> None:
-        from academy.labs.collection import Collection
-        from academy.labs.editions.pack import packs_in
+    Raises
+    ------
+    Failure
+        Nothing was graded yet.
+    """
+    from academy.labs.grading.reports import check_target
 
-        self._folder, self._to = folder, to
-        self._made: dict[str, Pack] = {}
-        self._collection = Collection.locate(collection)
-        self.ids = packs_in(folder) if folder else [lab.id for lab in self._collection.labs()]
-        self.only = ""
-        if only:
-            matches = [name for name in self.ids if only in (name, name.partition("-")[0])]
-            self.only = matches[0] if matches else self._collection.lab(only).id
-            self.pack(self.only)
+    if not any(sheet.graded for sheet in made):
+        raise _interrupted(ended, "nothing was graded yet, and nothing was written.")
+    if target.is_dir() and any(target.iterdir()):
+        target = target.with_name(f"{target.name}-interrupted")
+        check_target(target)
+    click.echo("Interrupted: the reports of what was graded are written …", err=True)
+    return target
 
-    @property
-    def used(self) -> list[str]:
-        return sorted(self._made)
 
-    def pack(self, lab: str) -> Pack:
-        from academy.labs.editions.pack import make_pack, read_pack
+def _progress(made: list[Sheet]) -> str:
+    done, every = sum(len(sheet.graded) for sheet in made), sum(len(sheet.rows) for sheet in made)
+    return f"{done} of {every} {'was' if done == 1 else 'were'} graded"
 
-        if lab not in self._made:
-            self._made[lab] = (
-                read_pack(self._folder, lab)
-                if self._folder
-                else make_pack(self._collection.lab(lab), self._to)
-            )
-        return self._made[lab]
 
-    def similar(self, made: list[Sheet]) -> dict[str, Similarity]:
-        """Return which submissions are alike, lab by lab."""
-        from academy.labs.grading.own_code import own_code
-        from academy.labs.grading.similarity import similar
+def _interrupted(ended: KeyboardInterrupt, what: str) -> Failure:
+    from academy.cli.terminable import ENDED_BY_SIGTERM, Terminated
 
-        found: dict[str, Similarity] = {}
-        for sheet in made:
-            if sheet.lab in self._made:
-                pack = self._made[sheet.lab]
-                given = pack.release.notebook
-                submissions = [row.graded.submission for row in sheet.graded]
-                codes = [own_code(one.learner, one.folder / f"{one.lab}.ipynb", given) for one in submissions]
-                found[sheet.lab] = similar(codes, own_code("", pack.lab.notebook, given))
-        return found
+    if isinstance(ended, Terminated):
+        return Failure(f"ended by SIGTERM: {what}", ENDED_BY_SIGTERM)
+    return Failure(f"interrupted: {what}", 130)
 
 
 def _processors() -> int:
@@ -180,7 +179,7 @@ def _private() -> Iterator[Path]:
         yield Path(name)
 
 
-def _handed_in(folder: Path, packs: _Packs, stage: Path) -> list[HandIn]:
+def _handed_in(folder: Path, packs: Packs, stage: Path) -> list[HandIn]:
     from academy.labs.grading.submissions import discover, left_out
 
     found = discover(folder, packs.ids, stage / "submissions", only=packs.only)
@@ -190,24 +189,32 @@ def _handed_in(folder: Path, packs: _Packs, stage: Path) -> list[HandIn]:
     return found
 
 
-def _graded(handed_in: list[HandIn], packs: _Packs, jobs: int, stage: Path) -> list[Row]:
-    """Grade what can be, saying each as it is done; what cannot be is a row with its reason."""
-    from academy.labs.grading.scores import Graded
+def _graded(
+    handed_in: list[HandIn], packs: Packs, jobs: int, stage: Path
+) -> tuple[list[Row], KeyboardInterrupt | None]:
+    """Grade what can be, saying each as it is done; what cannot be is a row with its reason.
+
+    Return also what ended it early, when something did; then those that were not reached say so.
+    """
+    from academy.labs.grading.scores import NOT_REACHED, Graded
     from academy.labs.grading.table import Row, one_line
 
     rows: dict[tuple[str, str], Row] = {}
     by_key = {(one.submission.learner, one.submission.lab): one for one in handed_in}
     bar = _Bar(len(handed_in))
 
-    def done(graded: Graded) -> None:
+    def keep(graded: Graded) -> Row:
         key = (graded.submission.learner, graded.submission.lab)
         one = by_key[key]
         # The learner reads it too, and knows of no folder of ours.
         short = re.sub(r"(/[^\s/:]+)+/(?=[^\s/]+\.ipynb)", "", graded.error)
         rows[key] = Row(replace(graded, error=short), one.notes, one.moodle_id, one.canvas_id)
-        bar.say(one_line(rows[key]))
+        return rows[key]
 
-    wanted = []
+    def done(graded: Graded) -> None:
+        bar.say(one_line(keep(graded)))
+
+    wanted, ended = [], None
     for one in handed_in:
         unknown = one.submission.lab not in packs.ids
         if one.error or unknown:
@@ -216,21 +223,32 @@ def _graded(handed_in: list[HandIn], packs: _Packs, jobs: int, stage: Path) -> l
         else:
             wanted.append(one.submission)
     with bar:
-        _grade_all(wanted, packs, jobs, stage / "executed", done)
-    return [rows[key] for key in by_key if key in rows]
+        try:
+            _grade_all(wanted, packs, jobs, stage / "executed", done)
+        except KeyboardInterrupt as error:
+            ended = error
+    for key in by_key.keys() - rows.keys():
+        keep(Graded(by_key[key].submission, (), error=NOT_REACHED))
+    return [rows[key] for key in by_key], ended
 
 
 def _say_what_is_left(
     made: list[Sheet], alike: dict[str, Similarity] | None, written: Written, hidden: bool
 ) -> None:
-    """Say where results are and what needs a look; exit status 1 names who could not be graded."""
+    """Say where results are and what needs a look."""
     pairs = [pair for similar in (alike or {}).values() for pair in similar.pairs]
     if pairs:
         named = ", ".join(f"{pair.first} and {pair.second}" for pair in pairs[:3])
         more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
         click.echo(f"Alike: {named}{more}. See similarity.html; similarity is no proof.", err=hidden)
+    if alike:
+        from academy.labs.grading.similarity import summary
+
+        click.echo(summary(alike), err=hidden)
     if written.unknown:
         click.echo(f"Not in the gradebook: {', '.join(written.unknown)}.", err=True)
+    for scaled in written.scaled:
+        click.echo(scaled, err=hidden)
     if written.unnamed:
         click.echo(
             f"moodle.csv: no Identifier or Email address for {written.unnamed} of the rows; "
@@ -238,6 +256,10 @@ def _say_what_is_left(
             err=hidden,
         )
     click.echo(f"Results: {written.folder}", err=hidden)
+
+
+def _name_failures(made: list[Sheet]) -> None:
+    """End with exit status 1, naming who could not be graded, when there is somebody."""
     failed = [row for sheet in made for row in sheet.rows if row.graded.error]
     if failed:
         raise Failure(f"{len(failed)} could not be graded: {', '.join(row.learner for row in failed)}.")
@@ -264,7 +286,7 @@ class _Bar:
 
 
 def _grade_all(
-    wanted: list[Submission], packs: _Packs, jobs: int, executed: Path, done: Callable[[Graded], None]
+    wanted: list[Submission], packs: Packs, jobs: int, executed: Path, done: Callable[[Graded], None]
 ) -> None:
     from academy.labs.grading.grade import MODULES, GradeOptions, grade_all
     from academy.labs.nursery import Nursery

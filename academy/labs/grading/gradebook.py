@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from academy.errors import InvalidField, choices
 from academy.labs.grading.csvfile import Grid, written
@@ -48,10 +48,11 @@ _POSSIBLE = "Points Possible"
 
 @dataclass(frozen=True)
 class Filled:
-    """A file for a gradebook, and who of the class is not in it."""
+    """A file for a gradebook, who of the class is not in it, and where points were scaled."""
 
     text: str
     missing: tuple[str, ...] = ()
+    scaled: tuple[str, ...] = ()
 
 
 def moodle(sheet: Sheet) -> Filled:
@@ -101,7 +102,8 @@ def fill_moodle(sheet: Sheet, grid: Grid, name: str) -> Filled:
         cells[grade] = _scaled(row.graded.points, sheet.max_points, top)
         if feedback is not None:
             cells[feedback] = comment(row)
-    return _filled(sheet, placed, rows, grid)
+    tops = {rows[index + 1][most] for _, index in placed} if most is not None else set()
+    return replace(_filled(sheet, placed, rows, grid), scaled=_said_of_scale(sheet, tops))
 
 
 def canvas(made: Sequence[Sheet]) -> Filled:
@@ -136,6 +138,7 @@ def fill_canvas(made: Sequence[Sheet], grid: Grid, name: str) -> Filled:
     first = next((n for n, row in enumerate(rows) if _POSSIBLE in row[0]), 0) + 1
     keys = [_canvas_learner(head, row) for row in rows[first:]]
     missing: list[str] = []
+    scaled: list[str] = []
     for sheet in made:
         column = _titled(head, sheet)
         if column is None:
@@ -151,7 +154,9 @@ def fill_canvas(made: Sequence[Sheet], grid: Grid, name: str) -> Filled:
                 row.graded.points, sheet.max_points, rows[first - 1][column]
             )
         missing += _filled(sheet, placed, rows, grid).missing
-    return Filled(Grid(tuple(map(tuple, rows)), grid.delimiter, grid.marked).text(), tuple(missing))
+        scaled += _said_of_scale(sheet, {rows[first - 1][column]} if placed else set())
+    text = Grid(tuple(map(tuple, rows)), grid.delimiter, grid.marked).text()
+    return Filled(text, tuple(missing), tuple(scaled))
 
 
 def comment(row: Row) -> str:
@@ -235,12 +240,26 @@ def _column(head: Sequence[str], names: Sequence[str]) -> int | None:
 
 def _scaled(reached: float, most: float, top: str) -> str:
     """Return the points, in the measure of the gradebook where it has another maximum."""
-    try:
-        wanted = float(top.replace(",", "."))
-    except ValueError:
-        return points(reached)
+    wanted = _number(top)
     value = points(reached * wanted / most) if most and wanted else points(reached)
-    return value.replace(".", ",") if "," in top else value
+    return value.replace(".", ",") if wanted is not None and "," in top else value
+
+
+def _said_of_scale(sheet: Sheet, tops: set[str]) -> tuple[str, ...]:
+    """Say which maxima of the gradebook are not the lab's, so that points were scaled to them."""
+    found = {_number(top) for top in tops} - {None, 0.0, sheet.max_points}
+    named = " or ".join(points(top) for top in sorted(filter(None, found)))
+    if not (named and sheet.max_points):
+        return ()
+    lab, most = sheet.title or sheet.lab, points(sheet.max_points)
+    return (f"{lab!r} has a maximum of {named} there, and {most} here: the points were scaled to {named}.",)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        return None
 
 
 def _folded(text: str) -> str:

@@ -17,9 +17,10 @@ from academy.labs.grading.csvfile import Grid, plain, read_grid
 from academy.labs.grading.feedback import feedback
 from academy.labs.grading.gradebook import Filled, canvas, fill_canvas, fill_moodle, identified, moodle
 from academy.labs.grading.page import page
+from academy.labs.grading.scores import NOT_REACHED
 from academy.labs.grading.similarity import Similarity, similarity_csv, similarity_page
 from academy.labs.grading.submissions import safe_name
-from academy.labs.grading.table import Row, Sheet, as_json, points
+from academy.labs.grading.table import NO_LAB, Row, Sheet, as_json, points
 from academy.labs.language import Texts
 from academy.labs.manifest import Manifest
 
@@ -46,12 +47,14 @@ class Gradebooks:
 class Written:
     """Where it was written, and who of the class an exported gradebook does not know.
 
-    ``unnamed`` is how many rows of a worksheet made here have nothing that Moodle knows a learner by.
+    ``unnamed`` is how many rows of a worksheet made here have nothing that Moodle knows a learner by,
+    ``scaled`` what is to be said of files whose maximum is not the lab's.
     """
 
     folder: Path
     unknown: tuple[str, ...] = ()
     unnamed: int = 0
+    scaled: tuple[str, ...] = ()
 
 
 def check_target(to: Path) -> None:
@@ -92,9 +95,9 @@ def write_reports(
     """Write everything beside ``to``, and put it in its place when it is whole."""
     with _replaced(to) as folder:
         links = _of_learners(folder, made, manifests, say)
-        unknown = _gradebooks(folder, made, books)
+        unknown, scaled = _gradebooks(folder, made, books)
         (folder / "grades.csv").write_text(plain(made), encoding="utf-8-sig", errors=_ANY, newline="")
-        table = page("table", sheets=made, links=links, points=points)
+        table = page("table", sheets=made, links=links, points=points, no_lab=NO_LAB)
         (folder / "table.html").write_text(table, encoding="utf-8", errors=_ANY)
         if similar is not None:
             (folder / "similarity.html").write_text(similarity_page(similar), encoding="utf-8", errors=_ANY)
@@ -104,14 +107,14 @@ def write_reports(
         text = json.dumps(as_json(made), indent=1, ensure_ascii=False)
         (folder / GRADES).write_text(text + "\n", encoding="utf-8", errors=_ANY)
     unnamed = 0 if books.moodle else sum(not identified(row) for sheet in made for row in sheet.graded)
-    return Written(to, unknown, unnamed)
+    return Written(to, unknown, unnamed, scaled)
 
 
 def _of_learners(
     folder: Path, made: Sequence[Sheet], manifests: Mapping[str, Manifest], say: Texts
 ) -> dict[tuple[str, str], str]:
     """Write each learner's page and executed notebook; return where the pages are."""
-    rows = [row for sheet in made for row in sheet.rows]
+    rows = [row for sheet in made for row in sheet.rows if row.graded.error != NOT_REACHED]
     links: dict[tuple[str, str], str] = {}
     for row in rows:
         name, lab = safe_name(row.learner), row.lab or "unknown-lab"
@@ -134,13 +137,16 @@ def _page_of(row: Row, manifest: Manifest | None, say: Texts) -> str:
         return feedback(replace(row.graded, executed=None), manifest, (*row.said, note), say)
 
 
-def _gradebooks(folder: Path, made: Sequence[Sheet], books: Gradebooks) -> tuple[str, ...]:
+def _gradebooks(folder: Path, made: Sequence[Sheet], books: Gradebooks) -> tuple[tuple[str, ...], ...]:
+    """Write the files for Moodle and Canvas; return whom they do not know, and what was scaled."""
     known = [sheet for sheet in made if sheet.columns]
     unknown: list[str] = []
+    scaled: list[str] = []
 
     def put(name: str, filled: Filled) -> None:
         (folder / name).write_text(filled.text, encoding="utf-8", errors=_ANY, newline="")
         unknown.extend(f"{learner} ({name})" for learner in filled.missing)
+        scaled.extend(f"{name}: {said}" for said in filled.scaled)
 
     for sheet in known:
         name = "moodle.csv" if len(known) == 1 else f"moodle-{sheet.lab}.csv"
@@ -148,7 +154,7 @@ def _gradebooks(folder: Path, made: Sequence[Sheet], books: Gradebooks) -> tuple
     if known:
         filled = fill_canvas(known, books.canvas[1], books.canvas[0]) if books.canvas else canvas(known)
         put("canvas.csv", filled)
-    return tuple(unknown)
+    return tuple(unknown), tuple(scaled)
 
 
 @contextlib.contextmanager

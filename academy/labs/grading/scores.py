@@ -7,6 +7,9 @@ from pathlib import Path
 
 from academy.labs.checks import CheckResult
 
+# The ``error`` of a submission whose turn did not come; its learner gets no feedback, and did nothing wrong.
+NOT_REACHED = "not reached: it was interrupted"
+
 
 @dataclass(frozen=True)
 class Submission:

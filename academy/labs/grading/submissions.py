@@ -163,8 +163,9 @@ def _opened(parcel: _Parcel, labs: tuple[str, ...], stage: Path, only: str) -> l
     for number, path in enumerate(inside):
         found += _taken(replace(parcel, path=path), labs, stage / str(number), only)
     if not found:
-        names = ", ".join(sorted(path.name for path in parcel.path.iterdir())[:5]) or "nothing"
-        found = [_failed(parcel, stage, only, f"there is no notebook; it holds {names}")]
+        names = ", ".join(sorted(path.name for path in parcel.path.iterdir())[:5])
+        what = f"{parcel.path.name} holds no notebook: "
+        found = [_failed(parcel, stage, only, what + (f"in it is {names}" if names else "it is empty"))]
     return found
 
 

@@ -10,7 +10,8 @@ from typing import Any
 from academy.labs.grading.scores import Graded, TaskScore
 from academy.labs.manifest import Manifest
 
-NOT_GRADED = "-"
+NOT_GRADED = "\u2013"
+NO_LAB = "Not known which lab"
 _LEAST_WIDTH_OF_NOTES = 32
 
 
@@ -72,10 +73,16 @@ class Sheet:
         return sum(column.max_points for column in self.columns)
 
     @property
+    def count(self) -> str:
+        """How many handed in, and how many of them were graded."""
+        several = "submission" if len(self.rows) == 1 else "submissions"
+        return f"{len(self.rows)} {several}, {len(self.graded)} graded"
+
+    @property
     def worth(self) -> str:
         """What the lab is worth, in words; learners see the points of its checks alone."""
         hidden = sum(column.hidden_points for column in self.columns)
-        most = f"{points(self.max_points)} points"
+        most = f"{points(self.max_points)} {'point' if self.max_points == 1 else 'points'}"
         return f"{most}, of which {points(hidden)} from hidden tests" if hidden else most
 
     @property
@@ -84,7 +91,8 @@ class Sheet:
 
     def score(self, row: Row, column: Column) -> TaskScore | None:
         """Return how one learner did one task, or None where it was not graded."""
-        return next((task for task in row.graded.tasks if task.task == column.task), None)
+        tasks = () if row.graded.error else row.graded.tasks
+        return next((task for task in tasks if task.task == column.task), None)
 
     def means(self) -> tuple[float | None, ...]:
         """Return the mean of each task, and of the total, over the rows that could be graded."""
@@ -118,17 +126,18 @@ def points(value: float | None) -> str:
 
 def as_text(sheet: Sheet, width: int = 100) -> str:
     """Return the sheet as a table of text; notes are wrapped to what is left of ``width``."""
-    head = ["learner", *(column.task for column in sheet.columns), "total"]
+    head = ["learner", *(column.task for column in sheet.columns)]
     lines = [[row.learner, *_cells(sheet, row)] for row in sheet.rows]
-    tops = [column.max_points for column in sheet.columns] + [sheet.max_points]
-    lines.append(
-        ["mean", *(f"{points(mean)}/{points(top)}" for mean, top in zip(sheet.means(), tops, strict=True))]
-    )
+    if sheet.columns:
+        head.append("total")
+        tops = [column.max_points for column in sheet.columns] + [sheet.max_points]
+        means = zip(sheet.means(), tops, strict=True)
+        lines.append(["mean", *(_of(mean, top) for mean, top in means)])
     widths = [max(map(len, cells)) for cells in zip(head, *lines, strict=True)]
     notes = [*(sentences(row.notes) for row in sheet.rows), ""]
     left = max(_LEAST_WIDTH_OF_NOTES, width - sum(widths) - 2 * len(widths))
     indent = " " * (sum(widths) + 2 * len(widths))
-    title = f"{sheet.lab}  {sheet.title}" if sheet.lab else "Not known which lab"
+    title = f"{sheet.lab}  {sheet.title}".rstrip() if sheet.lab else NO_LAB
     worth = [sheet.worth] if sheet.columns else []
     text = [
         title,
@@ -137,7 +146,7 @@ def as_text(sheet: Sheet, width: int = 100) -> str:
         _line([*head, "notes"], widths),
         _line(["-" * size for size in [*widths, 5]], widths),
     ]
-    for cells, note in zip(lines, notes, strict=True):
+    for cells, note in zip(lines, notes, strict=False):
         first, *rest = textwrap.wrap(note, left) or [""]
         text += [_line([*cells, first], widths), *(indent + line for line in rest)]
     return _printable("\n".join(text))
@@ -187,7 +196,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "seconds": round(graded.seconds, 2),
         "moodle_id": row.moodle_id,
         "canvas_id": row.canvas_id,
-        "tasks": [_task_json(task) for task in graded.tasks],
+        "tasks": [] if graded.error else [_task_json(task) for task in graded.tasks],
     }
 
 
@@ -211,11 +220,17 @@ def _task_json(task: TaskScore) -> dict[str, Any]:
 
 
 def _cells(sheet: Sheet, row: Row) -> list[str]:
+    if not sheet.columns:
+        return []
     if row.graded.error:
         return [NOT_GRADED] * (len(sheet.columns) + 1)
     scores = [sheet.score(row, column) for column in sheet.columns]
-    each = [f"{points(score.points)}/{points(score.max_points)}" if score else NOT_GRADED for score in scores]
-    return [*each, f"{points(row.graded.points)}/{points(row.graded.max_points)}"]
+    each = [_of(score.points, score.max_points) if score else NOT_GRADED for score in scores]
+    return [*each, _of(row.graded.points, row.graded.max_points)]
+
+
+def _of(reached: float | None, most: float) -> str:
+    return NOT_GRADED if reached is None else f"{points(reached)}/{points(most)}"
 
 
 def _printable(text: str) -> str:
