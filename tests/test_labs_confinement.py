@@ -15,7 +15,17 @@ import psutil
 import pytest
 
 from academy.client import connect
-from academy.labs.confinement import Confinement, Watch, disk, landlock, machine, missing, unavailable
+from academy.labs import scaffold
+from academy.labs.confinement import (
+    Confinement,
+    Watch,
+    confine,
+    disk,
+    landlock,
+    machine,
+    missing,
+    unavailable,
+)
 from academy.labs.confinement.tree import below
 from academy.labs.nursery import Child, Nursery
 from academy.labs.nursery import owner as nursery_owner
@@ -176,6 +186,47 @@ def test_what_notebooks_do_works_inside(nursery: Nursery, confinement: Confineme
     }
     assert found["torch"] in (0, 1), "torch need not be installed; importing it must not be cut off"
     assert (confinement.temporary / "scratch2").exists()
+
+
+TEMPLATE = Path(scaffold.__file__).parent / "template"
+
+
+def test_the_solved_template_of_the_package_is_out_of_view(
+    nursery: Nursery, confinement: Confinement
+) -> None:
+    if not machine.has_namespaces():
+        pytest.skip("this user may not make namespaces")
+    (task,) = TEMPLATE.glob("notebooks/*.ipynb")
+    ways = {
+        "read": str(task),
+        "read:root": f"/proc/self/root{task}",
+        "list": str(TEMPLATE),
+        "write": str(TEMPLATE / "new"),
+        "read:package": scaffold.__file__,
+    }
+    found = run(nursery, "attempt", ways, confinement).result(TIMEOUT_S)
+    assert found["read"].startswith("refused")
+    assert found["read:root"].startswith("refused")
+    assert found["write"].startswith("refused")
+    assert found["list"] == "listed: []"
+    assert found["read:package"].startswith("read: ")
+
+
+def test_the_labs_of_a_checkout_that_can_be_seen_are_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, checkout = tmp_path / "own", tmp_path / "checkout"
+    own.mkdir()
+    for name in ("academy/labs/template", "notebooks", "labs/90-count-days", "tests", "environments"):
+        (checkout / name).mkdir(parents=True)
+    monkeypatch.setattr(confine, "_PACKAGE", checkout / "academy")
+    template, solved = checkout / "academy/labs/template", [checkout / "notebooks", checkout / "tests"]
+    seen = Confinement((checkout,), (own,))
+    assert seen.withheld() == [template], "beside an installed package, such folders are somebody else's"
+    (checkout / "pyproject.toml").touch()
+    assert sorted(seen.withheld()) == sorted([template, checkout / "labs", *solved])
+    named = Confinement((checkout, checkout / "labs" / "90-count-days"), (own,))
+    assert sorted(named.withheld()) == sorted([template, *solved]), "what is named can be read"
 
 
 # --- limits

@@ -24,10 +24,13 @@ from nbclient import NotebookClient
 
 from academy.client import connect
 from academy.errors import AcademyError
+from academy.jobs.forkserver import ForkServer
+from academy.labs.collection import Collection
 from academy.labs.nursery import Child, Nursery, NurseryError
 from academy.labs.nursery.kernel import KernelNotStarted, WarmKernelManager, warm_kernels
+from academy.labs.scaffold import new_lab
 from academy.paths import Home
-from academy.service.process import PortTaken, status
+from academy.service.process import PortTaken, down, status, up
 
 HERE = Path(__file__).parent
 CHILDREN = "nursery_children"
@@ -279,6 +282,46 @@ def test_a_service_that_cannot_start_says_why(nursery: Nursery, tmp_path: Path) 
     file.touch()
     with pytest.raises(AcademyError, match="home folder"):
         nursery.service(Home(file))
+
+
+def test_a_folder_named_academy_where_it_begins_means_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (tmp_path / "academy", tmp_path / "home" / "academy"):
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("raise RuntimeError('not Academy')")
+    (tmp_path / "beside.py").write_text("WORD = 'found'")
+    monkeypatch.chdir(tmp_path)
+    for kind in (False, True):
+        with Nursery(warm=kind) as nursery:
+            assert run(nursery, "describe", cwd=tmp_path).result(TIMEOUT_S)["cwd"] == str(tmp_path)
+            env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+            own = notebook("import beside, sys; print(beside.WORD, '' in sys.path)")
+            made = execute(own, tmp_path, kernel_manager_class=warm_kernels(nursery, env=env))
+            assert outputs(made)[0]["text"] == "found True\n"
+    home = Home(tmp_path / "home")
+    assert up(home).address
+    assert down(home)
+    jobs = ForkServer()
+    jobs.warm()
+    server = jobs._server
+    jobs.close()
+    assert server is not None
+    assert server.returncode == 0
+
+
+def test_a_suite_runs_in_a_folder_with_another_academy(tmp_path: Path) -> None:
+    new_lab(Collection(tmp_path / "my"), "90-count-days")
+    (tmp_path / "academy").mkdir()
+    (tmp_path / "academy" / "__init__.py").write_text("raise RuntimeError('not Academy')")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("academy"), "test", "--collection", "my"],
+        cwd=tmp_path,
+        env={**os.environ, "ACADEMY_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
 
 
 # --- kernels

@@ -119,7 +119,7 @@ class ForkServer:
         ours, theirs = socket.socketpair()
         ours.settimeout(_ANSWER_S)
         with theirs:
-            command = [sys.executable, "-m", "academy.jobs.forkserver", str(theirs.fileno())]
+            command = [sys.executable, "-P", "-m", "academy.jobs.forkserver", str(theirs.fileno())]
             self._server = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
             )

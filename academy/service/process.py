@@ -201,7 +201,7 @@ def _settled(home: Home, timeout_s: float) -> Status:
 
 
 def _spawn(home: Home, port: int | None, report_fd: int) -> None:
-    command = [sys.executable, "-m", "academy.service", "--detach", "--home", str(home.root)]
+    command = [sys.executable, "-P", "-m", "academy.service", "--detach", "--home", str(home.root)]
     command += ["--report-fd", str(report_fd)]
     if port is not None:
         command += ["--port", str(port)]

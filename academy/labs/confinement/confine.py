@@ -31,6 +31,7 @@ _SETTINGS = """
 """
 
 _DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom", "shm"))
+_OF_CHECKOUT = ("notebooks", "labs", "tests", ".git")
 _EPHEMERAL = (32768, 60999)
 
 
@@ -88,6 +89,12 @@ class Confinement:
         named = [*self.readable, *(Path("/etc", name) for name in _SETTINGS.split())]
         paths = [*map(Path, _SYSTEM), *map(Path.absolute, named)]
         return [path for path in (*paths, *map(Path.resolve, paths)) if path.exists() or path.is_symlink()]
+
+    def withheld(self) -> list[Path]:
+        """Return the folders with solutions that lie within software: nobody is to see what is in them."""
+        seen = [path.resolve() for path in (*self.everything(), *self.written())]
+        folders = [folder.resolve() for folder in _solved() if folder.is_dir()]
+        return [one for one in folders if not any(path.is_relative_to(one) for path in seen)]
 
     def written(self) -> list[Path]:
         """Return all that can be written, in the same way."""
@@ -169,6 +176,13 @@ def software() -> tuple[Path, ...]:
     found = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix, sys.base_exec_prefix)}
     found |= {interpreter.path.parents[1] for interpreter in interpreters.known()}
     return (*sorted(found), Path(sys.prefix), _PACKAGE, curated_environments(), environment_cache())
+
+
+def _solved() -> list[Path]:
+    """Return the folders of Academy's own labs, solved ones: the template, and those of a checkout."""
+    checkout = _PACKAGE.parent
+    names = _OF_CHECKOUT if (checkout / "pyproject.toml").is_file() else ()
+    return [_PACKAGE / "labs" / "template", *(checkout / name for name in names)]
 
 
 def _data_bytes() -> int:

@@ -34,7 +34,8 @@ def _missing() -> Iterator[str]:
         yield (
             "No user namespaces: a submission sees the names of other processes, can speak to sockets whose "
             "path it knows, and /proc/net/unix shows the paths of those of other submissions' kernels; it "
-            "shares /dev/shm, has no /tmp, and how many processes it has is watched but not capped."
+            "shares /dev/shm, has no /tmp, and how many processes it has is watched but not capped. It "
+            "can read the solutions in the template of 'academy lab new'."
         )
     if version < 6:
         yield "Landlock before version 6: a submission can send signals to processes of the same user."

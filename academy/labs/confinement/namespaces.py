@@ -19,7 +19,7 @@ from academy.labs.confinement.capabilities import drop_capabilities
 from academy.labs.confinement.confine import Confinement
 
 _NEWNS, _NEWUSER, _NEWPID = 0x00020000, 0x10000000, 0x20000000
-_NOSUID, _NODEV, _NOEXEC = 2, 4, 8
+_RDONLY, _NOSUID, _NODEV, _NOEXEC = 1, 2, 4, 8
 _BIND, _REC, _PRIVATE = 4096, 16384, 1 << 18
 _DETACH = 2
 _MOUNT_SETATTR, _READ_ONLY, _RECURSIVE = 442, 1, 0x8000  # Linux 5.12, which is before Landlock
@@ -73,6 +73,7 @@ def _build_view(confinement: Confinement) -> None:
     """Make a root in memory that holds what is readable or writable, at the paths where it always is."""
     writable = [_Shown.of(path) for path in outermost(confinement.written())]
     readable = [_Shown.of(path) for path in outermost(confinement.everything())]
+    withheld = confinement.withheld()
     # The submission may write beside it, and must not put a link to other places in its stead.
     temporary = os.open(confinement.temporary, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     _mount("none", "/", None, _REC | _PRIVATE)
@@ -89,6 +90,8 @@ def _build_view(confinement: Confinement) -> None:
         one.place(read_only=True)
     for one in writable:
         one.place(read_only=False)
+    for one in (*readable, *writable):
+        one.cover(withheld)
     os.makedirs("/new/proc", exist_ok=True)
     _mount("proc", "/new/proc", "proc", _NOSUID | _NODEV | _NOEXEC)
     _devices(confinement)
@@ -142,6 +145,13 @@ class _Shown:
         _mount(source, target, None, _BIND | _REC)
         if read_only:
             _make_read_only(target)
+
+    def cover(self, folders: Iterable[Path]) -> None:
+        """Put an empty folder on each of these folders that it brings along."""
+        for folder in folders:
+            if self.link is None and folder.is_relative_to(self.real):
+                target = f"/new{self.path / folder.relative_to(self.real)}"
+                _mount("tmpfs", target, "tmpfs", _RDONLY | _NOSUID | _NODEV, "mode=555,size=4k")
 
 
 def _make_read_only(target: str) -> None:

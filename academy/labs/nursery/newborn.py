@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from academy.labs.nursery.cradle import Cradle
 from academy.labs.nursery.death import end_with_parent
+from academy.labs.nursery.fresh import command
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _AUTHKEY_BYTES = 32
@@ -132,9 +133,9 @@ def _execute(cradle: Cradle) -> NoReturn:
     kept = [cradle.returned, *cradle.passed]
     for descriptor in kept:
         os.set_inheritable(descriptor, True)
-    own = [sys.executable, "-m", "academy.labs.nursery.newborn", birth.target, json.dumps(birth.argument)]
-    command = list(birth.command) or [*own, *map(str, kept)]
-    os.execvpe(command[0], command, dict(birth.env))
+    own = [*command("academy.labs.nursery.newborn"), birth.target, json.dumps(birth.argument)]
+    chosen = list(birth.command) or [*own, *map(str, kept)]
+    os.execvpe(chosen[0], chosen, dict(birth.env))
 
 
 def _leave(status: int) -> NoReturn:
@@ -146,7 +147,3 @@ def _leave(status: int) -> NoReturn:
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.flush()
     os._exit(status & 0xFF)
-
-
-if __name__ == "__main__":
-    main()

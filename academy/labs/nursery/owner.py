@@ -24,6 +24,7 @@ from academy.labs.confinement.machine import has_namespaces
 from academy.labs.nursery.birth import Birth, send
 from academy.labs.nursery.child import Child, NurseryError
 from academy.labs.nursery.folder import Folder
+from academy.labs.nursery.fresh import command
 from academy.labs.nursery.stack import IMPORT_VARIABLES, STACK
 from academy.paths import Home, write_json
 from academy.service.process import START_TIMEOUT_S, STOP_TIMEOUT_S, ServiceInfo, up
@@ -72,10 +73,9 @@ class Nursery:
         self._folder = Folder.make()
         ours, theirs = socket.socketpair()
         kind = "warm" if self.warm else "cold"
-        command = [sys.executable, "-m", "academy.labs.nursery.parent"]
         with theirs, (self._folder.path / "nursery.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, str(theirs.fileno()), kind, *self._modules],
+                [*command("academy.labs.nursery.parent"), str(theirs.fileno()), kind, *self._modules],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

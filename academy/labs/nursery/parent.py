@@ -1,4 +1,4 @@
-"""``python -m academy.labs.nursery.parent FD WARM``: the process that forks.
+"""The process that forks: ``main``, with the socket's descriptor, ``warm`` or ``cold``, and the modules.
 
 It has one thread, holds no secret, and lives as long as its owner's end of the socket is open. Each
 child has a keeper between it and this process; whatever else becomes a child of this process has lost
@@ -31,8 +31,6 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     connection.set_inheritable(False)
     warm = sys.argv[2] == "warm"
-    if sys.path and sys.path[0] in ("", os.getcwd()):
-        del sys.path[0]  # that a module lies in the owner's folder means nothing to the children
     variables = stack.load(sys.argv[3:]) if warm else {}
     for name in stack.IMPORT_VARIABLES:
         os.environ.pop(name, None)
@@ -116,7 +114,3 @@ def _end(keepers: set[int]) -> None:
     with contextlib.suppress(ChildProcessError):
         while True:
             os.waitpid(-1, 0)
-
-
-if __name__ == "__main__":
-    main()
