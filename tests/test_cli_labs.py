@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -138,3 +140,34 @@ def test_a_question_that_nobody_can_answer_names_the_option_that_does(
     *_, question, answer = said.stderr.splitlines()
     assert question.endswith("? [y/N] ")
     assert answer == "academy: No answer came, so nothing was done. The option --yes answers the question."
+
+
+def test_a_run_of_the_suite_says_what_it_waits_for_and_how_long_all_of_it_took(
+    service: Service, collection: Collection
+) -> None:
+    screen, terminal = pty.openpty()
+    environment = {**os.environ, "ACADEMY_HOME": str(service.home.root)}
+    command = [COMMAND, "test", OTHER, "-j", "2", "--collection", str(collection.root)]
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=terminal, text=True
+    ) as running:
+        os.close(terminal)
+        shown = b"".join(iter(lambda: _read(screen), b"")).decode()
+        printed, _ = running.communicate(timeout=120)
+    os.close(screen)
+    assert shown.startswith("Importing what labs use, once for all of them …")
+    of_lab, of_all = printed.splitlines()
+    seconds = re.fullmatch(rf"passed +{OTHER} +([\d.]+) s", of_lab)
+    whole = re.fullmatch(
+        r"1 lab passed in ([\d.]+) s \(([\d.]+) s of it to get ready\), 2 side by side\.", of_all
+    )
+    assert seconds is not None, printed
+    assert whole is not None, printed
+    assert float(whole[1]) >= float(seconds[1]) + float(whole[2]) - 0.2
+
+
+def _read(screen: int) -> bytes:
+    try:
+        return os.read(screen, 4096)
+    except OSError:  # Linux' way to say that the other end is closed
+        return b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -56,12 +57,14 @@ def test(
     jobs = jobs or os.cpu_count() or 1
     done: list[LabReport] = []
     with Nursery() as nursery:  # it imports what labs use, while this process imports what runs them
+        _await_ready(nursery)
+        ready_s = time.monotonic() - began
         try:
             done.extend(_progress(chosen, options, jobs, nursery))
         finally:
             if report is not None and done:
                 _write(done, report, time.monotonic() - began, jobs)
-    _summarize(done, report, time.monotonic() - began, jobs)
+    _summarize(done, report, time.monotonic() - began, ready_s, jobs)
     if not all(lab.passed for lab in done):
         raise click.exceptions.Exit(1)
 
@@ -102,6 +105,14 @@ def _values(labs: Sequence[Lab], given: Sequence[str], *, update: bool) -> dict[
     with quick_jsonschema():  # for reading notebooks
         from academy.labs.editions import ipynb
     return read_given(parameters_of(ipynb.read(labs[0].notebook)), given)
+
+
+def _await_ready(nursery: Nursery) -> None:
+    if sys.stderr.isatty():
+        click.echo("Importing what labs use, once for all of them …", err=True)
+    from academy.labs.suite.schedule import await_ready
+
+    await_ready(nursery)
 
 
 def _progress(labs: Sequence[Lab], options: Options, jobs: int, nursery: Nursery) -> Iterator[LabReport]:
@@ -150,9 +161,12 @@ def _write(labs: Sequence[LabReport], folder: Path, seconds: float, jobs: int) -
     write_page(labs, folder / "report.html", seconds=seconds, jobs=jobs)
 
 
-def _summarize(labs: Sequence[LabReport], report: Path | None, seconds: float, jobs: int) -> None:
+def _summarize(
+    labs: Sequence[LabReport], report: Path | None, seconds: float, ready_s: float, jobs: int
+) -> None:
     failed = sum(not lab.passed for lab in labs)
-    told = f"{failed} of {len(labs)} labs failed" if failed else f"{len(labs)} passed"
-    click.echo(f"{told} in {seconds:.1f} s, {jobs} side by side.")
+    named = "1 lab" if len(labs) == 1 else f"{len(labs)} labs"
+    told = f"{failed} of {named} failed" if failed else f"{named} passed"
+    click.echo(f"{told} in {seconds:.1f} s ({ready_s:.1f} s of it to get ready), {jobs} side by side.")
     if report is not None:
         click.echo(f"Report: {report / 'report.html'}")

@@ -42,7 +42,7 @@ def run_units(
 
     When the caller stops early, the rest is not begun; closing the nursery ends what runs.
     """
-    nursery.run("builtins:repr").wait()  # it is ready then, so that the seconds of each lab are its own
+    await_ready(nursery)  # so that the seconds of each lab are its own
     # Each unit has a thread here, which waits; kernels, services and jobs are processes of the nursery.
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="academy-suite")
     try:
@@ -51,6 +51,11 @@ def run_units(
             yield futures[future], _outcome(futures[future], future)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def await_ready(nursery: Nursery) -> None:
+    """Return when the nursery has imported what labs use."""
+    nursery.run("builtins:repr").wait()
 
 
 def _outcome(unit: Unit, future: Future[EditionReport]) -> EditionReport:
