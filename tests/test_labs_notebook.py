@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from academy.errors import InvalidField, NotFound
 from academy.kernel import extension, startup
 from academy.labs.checks import CheckResult, Facts, OwnValues, load_checks, run_check
 from academy.labs.collection import Collection
-from academy.labs.learning import notebook
+from academy.labs.learning import asking, notebook
 from academy.labs.learning.asking import ask_kernel
 from academy.labs.learning.current import current_lab
 from academy.labs.learning.events import EventKind, Events
@@ -33,6 +34,7 @@ from academy.labs.learning.progress import TaskProgress
 from academy.labs.manifest import Task
 from academy.labs.scaffold import new_lab
 from academy.paths import Home
+from academy.service.process import status
 from tests.conftest import Service, start
 from tests.labs_kernel import Kernel, kernel_in, text_of
 
@@ -150,7 +152,7 @@ def test_an_unknown_task_is_named_without_a_traceback(kernel: Kernel) -> None:
     for call in ("check", "hint", "solution"):
         shown = kernel.text(f"{call}('no-such')")
         assert "no task 'no-such'" in shown
-        assert "'register-table'" in shown
+        assert "Tasks: 'register-table', 'count-long-months'." in shown  # as the lab has them
         assert "Traceback" not in shown
     assert "Say which task" in kernel.text("check()")
 
@@ -159,7 +161,7 @@ def test_an_unknown_task_is_named_without_a_traceback(kernel: Kernel) -> None:
 def test_a_call_of_another_kind_is_told_how_it_is_made(kernel: Kernel, call: str) -> None:
     shown = kernel.text(call)
     assert f'{call.partition("(")[0]}("…") takes one task' in shown
-    assert "'register-table'" in shown
+    assert "'register-table', 'count-long-months'" in shown
     assert "Traceback" not in shown
 
 
@@ -232,14 +234,92 @@ def test_a_kernel_that_ended_or_was_killed_is_not_asked(
         assert not (own.home.kernels / f"{pid}.json").exists()
 
 
-def test_a_check_whose_service_is_away_passes_all_the_same_and_says_that_it_is_not_recorded(
+def end(service: Service) -> None:
+    os.kill(service.info.pid, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(service.info.pid)] if psutil.pid_exists(service.info.pid) else [], 10)
+
+
+def test_a_check_starts_a_service_that_ended_says_so_and_is_recorded(
+    new_service: Callable[[], Service], collection: Collection
+) -> None:
+    service = new_service()
+    copy = Learner(service.home, collection).start(LAB)
+    with kernel_in(copy.parent, environment(service, copy, collection)) as kernel:
+        kernel.run("%load_ext academy\ndata_name = 'none'\n" + SOLVED)
+        end(service)
+        lines = kernel.text("check('count-long-months')").splitlines()
+        assert lines[0] == "Count the long months: done. 1 of 1 points."
+        assert [line.strip() for line in lines[1:]] == ["The service did not run; it was started."]
+        now = status(service.home)
+        assert now.info is not None
+        assert [one.kind for one in Events(now.info).read(LAB)][-1] is EventKind.CHECKED
+        assert "a data asset named none" in kernel.text("check('register-table')")
+        assert "was started" not in kernel.text("check('count-long-months')")
+
+
+def test_a_notebook_follows_a_service_that_came_up_on_another_port(
+    new_service: Callable[[], Service], collection: Collection
+) -> None:
+    service = new_service()
+    copy = Learner(service.home, collection).start(LAB)
+    with kernel_in(copy.parent, environment(service, copy, collection)) as kernel:
+        kernel.run(
+            "%load_ext academy\nimport os, mlflow\nmlflow.set_tracking_uri(os.environ['MLFLOW_TRACKING_URI'])"
+        )
+        end(service)
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", service.info.port))
+            taken.listen()
+            shown = kernel.text("data_name = 'none'\ncheck('register-table')")
+        now = status(service.home)
+        assert now.info is not None
+        assert now.info.address != service.info.address
+        assert "was started" in shown
+        assert f"another address now, {now.info.address}. Run %reload_ext academy" in shown
+        assert "a data asset named none" in shown
+        assert kernel.text("print(mlflow.get_tracking_uri())").startswith(now.info.address)
+        kernel.run("%reload_ext academy")
+        assert "another address" not in kernel.text("check('register-table')")
+
+
+def test_a_check_that_does_not_end_is_ended_and_the_notebook_goes_on(kernel: Kernel) -> None:
+    held = "import academy.labs.learning.notebook as own; before = own.CHECK_LIMIT_S; own.CHECK_LIMIT_S = 0.5"
+    kernel.run(held)
+    try:
+        shown = kernel.text("def long_months(days, limit):\n    while True: pass\ncheck('count-long-months')")
+    finally:
+        kernel.run("own.CHECK_LIMIT_S = before")
+    lines = [line.strip() for line in shown.splitlines()]
+    assert lines[0] == "Count the long months: not yet. 0 of 1 points."
+    assert lines[1].endswith("an answer within 0.5 seconds")
+    assert "a loop that does not end" in lines[3]
+    assert kernel.text(SOLVED + "\ncheck('count-long-months')").startswith("Count the long months: done.")
+
+
+def test_a_fresh_run_of_the_copy_says_before_that_it_runs_the_cells(
+    own: Service, collection: Collection, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learner = Learner(own.home, collection)
+    learner.start(LAB)
+    said: list[str] = []
+    monkeypatch.setattr(asking, "_execute", lambda *_: said.append(capsys.readouterr().err))
+    asking.run_copy(own.home, learner.copy(LAB), [])
+    assert said[0].startswith(f"No notebook of {LAB} is open, so the cells of your saved copy are run now")
+
+
+def test_a_check_whose_service_cannot_be_started_passes_all_the_same_and_is_not_recorded(
     new_service: Callable[[], Service], collection: Collection
 ) -> None:
     service = new_service()
     copy = Learner(service.home, collection).start(LAB)
     with kernel_in(copy.parent, environment(service, copy, collection)) as kernel:
         kernel.run("%load_ext academy\n" + SOLVED)
-        os.kill(service.info.pid, signal.SIGKILL)
+        kernel.run(
+            "import academy.labs.learning.notebook as own\n"
+            "def cannot(home): raise own.ServiceUnavailable('no')\nown.up = cannot"
+        )
+        end(service)
         lines = kernel.text("check('count-long-months')").splitlines()
         assert lines[0] == "Count the long months: done. 1 of 1 points."
         assert len(lines) == 2

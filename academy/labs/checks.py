@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from academy.errors import AcademyError, InvalidField, NotFound, choices
 from academy.labs.language import texts
 from academy.labs.manifest import Task
+from academy.labs.time_limit import TooLate, time_limit
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -105,6 +106,7 @@ class Facts:
     connect: Callable[[], MLClient]
     held: int = field(default=0, init=False)
     failures: list[NotYet] = field(default_factory=list, init=False)
+    _texts: list[str] = field(default_factory=list, init=False, repr=False)
 
     @cached_property
     def ml_client(self) -> MLClient:
@@ -113,14 +115,14 @@ class Facts:
     def value(self, name: str) -> Any:
         """Return a value of the notebook; a name that is not there ends the check kindly."""
         try:
-            return self.values.get(name)
+            return self._noted(self.values.get(name))
         except KeyError:
             raise _no_value(name) from None
 
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the notebook; one that is not there, or fails, ends the check kindly."""
         try:
-            return self.values.call(name, *args, **kwargs)
+            return self._noted(self.values.call(name, *args, **kwargs))
         except NotYet:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001  the learner's own code may raise anything
@@ -137,20 +139,35 @@ class Facts:
         """Return the MLflow run of a job: ``run.data.metrics``, ``run.data.params``."""
         from mlflow import MlflowClient
 
+        _ = self.ml_client  # MLflow would wait minutes for a service that is down; this says so at once
         return MlflowClient().get_run(job_name)
 
     def expect(self, condition: object, *, expected: str, found: object, advice: str = "") -> bool:
-        """Note whether one part of the task holds, and go on; each is one of the check's ``parts``."""
+        """Note whether one part of the task holds, and go on; each is one of the check's ``parts``.
+
+        ``found`` is a sentence or a value. A text that ``value`` or ``call`` returned is shown in quotes, as
+        a text, so that it is not taken for a number.
+        """
         if condition:
             self.held += 1
         else:
-            self.failures.append(NotYet(expected, found, advice))
+            self.failures.append(NotYet(expected, self._told_apart(found), advice))
         return bool(condition)
 
     def require(self, condition: object, *, expected: str, found: object, advice: str = "") -> None:
         """Like ``expect``, for what the rest of the check rests on: it ends here when this does not hold."""
         if not self.expect(condition, expected=expected, found=found, advice=advice):
             raise self.failures.pop()
+
+    def _noted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            self._texts.append(value)
+        return value
+
+    def _told_apart(self, found: object) -> object:
+        if any(found is text for text in self._texts):
+            return texts()("notebook.found-text", value=shown(repr(found)))
+        return found
 
 
 @dataclass(frozen=True)
@@ -202,8 +219,13 @@ def load_checks(file: Path) -> dict[str, Check]:
     return found
 
 
-def run_check(checks: Mapping[str, Check], task: Task, facts: Facts, *, hint: str = "") -> CheckResult:
+def run_check(
+    checks: Mapping[str, Check], task: Task, facts: Facts, *, hint: str = "", limit_s: float | None = None
+) -> CheckResult:
     """Run the check of ``task`` on ``facts``; ``hint`` is passed on in a result that did not pass.
+
+    In the main thread, a check that takes longer than ``limit_s`` ends as one that did not pass; None sets
+    no limit.
 
     Raises
     ------
@@ -211,12 +233,16 @@ def run_check(checks: Mapping[str, Check], task: Task, facts: Facts, *, hint: st
         The lab has no check for the task.
     """
     if task.id not in checks:
-        raise NotFound(f"There is no check of the task {task.id!r}. Checks: {choices(checks)}.")
+        known = choices(checks, in_order=True)
+        raise NotFound(f"There is no check of the task {task.id!r}. Checks: {known}.")
     chosen = checks[task.id]
     began = time.perf_counter()
     error = ""
     try:
-        chosen.function(facts)
+        with time_limit(limit_s):
+            chosen.function(facts)
+    except TooLate as late:
+        facts.failures.append(_too_late(late))
     except NotYet as failure:
         facts.failures.append(failure)
     except AcademyError as failure:
@@ -255,6 +281,12 @@ def _no_value(name: str) -> NotYet:
         say("notebook.value-missing"),
         say("notebook.value-advice"),
     )
+
+
+def _too_late(late: TooLate) -> NotYet:
+    say = texts()
+    expected = say("notebook.late-expected", seconds=f"{late.limit_s:g}")
+    return NotYet(expected, say("notebook.late-found"), say("notebook.late-advice"))
 
 
 def _is_absence(error: Exception) -> bool:

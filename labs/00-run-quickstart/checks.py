@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+from datetime import datetime
+from typing import Any
 
 from academy.labs.checks import Facts, check
 
@@ -22,26 +24,35 @@ def read_accuracy(facts: Facts) -> None:
 @check("register-model", parts=3)
 def register_model(facts: Facts) -> None:
     name = facts.value("model_name")
-    versions = [int(found.version) for found in facts.ml_client.models.list(name=name)]
+    job = facts.ml_client.jobs.get(facts.value("job_name"))
+    versions = list(facts.ml_client.models.list(name=name))
+    # What was there before this notebook's job, such as the model of `make quickstart`, is other work.
+    since = [one for one in versions if _made_at(one) >= _made_at(job)]
     facts.require(
-        versions,
-        expected=f"a model named {name}",
-        found="none",
+        since,
+        expected=f"a model named {name}, registered after this notebook's job ran",
+        found="only versions from before this job" if versions else "none",
         advice="Give Model(name=model_name, …) to ml_client.models.create_or_update.",
     )
-    model = facts.ml_client.models.get(name, version=str(max(versions)))
+    model = facts.ml_client.models.get(name, version=max(since, key=_made_at).version)
     facts.expect(
         model.type == "mlflow_model",
         expected="a model of the type mlflow_model",
         found=model.type,
         advice="Give type=AssetTypes.MLFLOW_MODEL: the deployment then needs no scoring script.",
     )
+    other = f"the job {model.job_name}, not this notebook's"
     facts.expect(
-        model.job_name == facts.value("job_name"),
-        expected="a model that comes from this notebook's job",
-        found=model.job_name or "a path that names no job",
+        model.job_name == job.name,
+        expected=f"a model that comes from this notebook's job, {job.name}",
+        found=other if model.job_name else "a path that names no job",
         advice="The path begins with azureml://jobs/ and the job's name.",
     )
+
+
+def _made_at(resource: Any) -> datetime:
+    moment: datetime = resource.creation_context.created_at
+    return moment
 
 
 @check("ask-endpoint", parts=2)

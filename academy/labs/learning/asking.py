@@ -6,6 +6,7 @@ import copy as copying
 import os
 import queue
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,7 @@ def run_copy(home: Home, copy: Lab, tasks: Sequence[str]) -> Answers:
     """Run the learner's copy from the top in a kernel of its own, up to the last check that is asked for.
 
     Each check is made where its cell stands, since what comes later may undo it. The file is not changed.
+    The cells make what they make in the workspace; a line on stderr says so before they run.
 
     Raises
     ------
@@ -108,6 +110,7 @@ def run_copy(home: Home, copy: Lab, tasks: Sequence[str]) -> Answers:
     except InvalidField as error:
         raise damaged(error, copy) from None
     limit_s = int(copy.manifest.limits.cell_s)
+    print(texts()("notebook.runs-copy", lab=copy.id), file=sys.stderr, flush=True)
     try:
         _execute(planned, home, copy, limit_s)
     except DeadKernelError as error:

@@ -40,12 +40,15 @@ from academy.labs.learning.made import NAMES, names_in
 from academy.labs.learning.progress import Progress, TaskProgress, progress
 from academy.labs.manifest import Task
 from academy.paths import Home
-from academy.service.process import status
+from academy.service.process import status, up
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 _HELD_AS = "_academy_guide"
+
+# A check in a notebook that takes longer ends as one that did not pass.
+CHECK_LIMIT_S = 30.0
 
 # The longest message that the record keeps.
 _MESSAGE = 2000
@@ -101,7 +104,8 @@ def guide() -> Guide:
 def install(shell: Any, home: Home) -> None:
     """Put ``check``, ``hint`` and ``solution`` into the notebook, where these names are free."""
     uninstall(shell)
-    made = Guide(shell, home)
+    info = status(home).info
+    made = Guide(shell, home, info.address if info else "")
     setattr(shell, _HELD_AS, made)
     free = {name: value for name, value in _NAMES.items() if name not in shell.user_ns}
     shell.push(free, interactive=False)
@@ -124,36 +128,42 @@ _NAMES: dict[str, Callable[..., Feedback]] = {"check": check, "hint": hint, "sol
 
 @dataclass
 class Guide:
-    """Answers for the notebook that ``shell`` runs; ``home`` is that of the service it talks to."""
+    """Answers for the notebook that ``shell`` runs; ``home`` is that of the service it talks to.
+
+    ``address`` is where that service answered when the notebook was pointed at it.
+    """
 
     shell: Any
     home: Home
+    address: str = ""
     _clients: dict[tuple[str, str], MLClient] = field(default_factory=dict, repr=False)
     # Hints shown while no service could record them.
     _unrecorded: dict[str, int] = field(default_factory=dict, repr=False)
 
     def check(self, *given: object) -> Checked:
         lab, task = self._task(given, "check")
-        return self._checked(lab, task)
+        return self._checked(lab, task, notes=self._awake())
 
     def hint(self, *given: object) -> Feedback:
         lab, task = self._task(given, "hint")
+        notes = self._awake()
         so_far = max(self._progress(lab, task).hints, self._unrecorded.get(f"{lab.id}/{task.id}", 0))
         level = min(so_far + 1, len(task.hints))
-        notes: tuple[str, ...] = ()
         if level:
             self._unrecorded[f"{lab.id}/{task.id}"] = level
-            notes = self._record(lab, EventKind.HINTED, task, level=level)
+            notes += self._record(lab, EventKind.HINTED, task, level=level)
         text = task.hints[level - 1] if level else ""
         return of_hint(Hint(level, len(task.hints), text), task, notes=notes)
 
     def solution(self, *given: object) -> Feedback:
         lab, task = self._task(given, "solution")
+        notes = self._awake()
         # It reads notebooks with nbformat, which takes longer to import than all of this.
         found: str = importlib.import_module("academy.labs.learning.source").solution_of(
             self.home, lab, task.id
         )
-        notes = self._record(lab, EventKind.SOLUTION_SHOWN, task) if found else ()
+        if found:
+            notes += self._record(lab, EventKind.SOLUTION_SHOWN, task)
         return of_solution(found, task, notes=notes)
 
     def answer(self, lab_id: str, names: tuple[str, ...]) -> Feedback:
@@ -161,9 +171,10 @@ class Guide:
         own = current_lab(self.home, self.shell.user_ns)
         lab = own if own.id == lab.id else lab
         tasks = [lab.manifest.task(name) for name in names] if names else list(lab.manifest.tasks)
+        notes = self._awake()
         found = [self._checked(lab, task, "notebook.not-recorded-outside") for task in tasks]
         results = [stable(one.result) for one in found]
-        text = "\n".join(one.text for one in found)
+        text = "\n".join([*notes, *(one.text for one in found)])
         return Feedback({"text/plain": text, CHECKS_MIME: {"lab": lab.id, "results": results}})
 
     def shown(self, act: Callable[[Guide], _Shown]) -> _Shown:
@@ -201,20 +212,43 @@ class Guide:
         else:
             lab = current_lab(self.home, self.shell.user_ns, call=call, task=task)
         if not task:
-            known = choices(one.id for one in lab.manifest.tasks)
+            known = choices((one.id for one in lab.manifest.tasks), in_order=True)
             is_empty = len(given) == 1 and isinstance(given[0], str)
             key = "notebook.no-task" if is_empty else "notebook.one-task"
             raise NotFound(texts()(key, call=f'{call}("…")', tasks=known))
         return lab, lab.manifest.task(task)
 
-    def _checked(self, lab: Lab, task: Task, unrecorded: str = _UNRECORDED) -> Checked:
+    def _checked(
+        self, lab: Lab, task: Task, unrecorded: str = _UNRECORDED, *, notes: tuple[str, ...] = ()
+    ) -> Checked:
         facts = Facts(OwnValues(self.shell.user_ns), lab.folder, self._client)
-        result = run_check(load_checks(lab.checks_file), task, facts, hint=f'hint("{task.id}")')
+        own = load_checks(lab.checks_file)
+        result = run_check(own, task, facts, hint=f'hint("{task.id}")', limit_s=CHECK_LIMIT_S)
         found = {name: getattr(result, name) for name in ("passed", "points", "max_points")}
         shortened = {name: getattr(result, name)[:_MESSAGE] for name in ("message", "error")}
-        notes = self._record(lab, EventKind.CHECKED, task, unrecorded=unrecorded, **found, **shortened)
+        notes += self._record(lab, EventKind.CHECKED, task, unrecorded=unrecorded, **found, **shortened)
         so_far = TaskProgress(task) if result.passed else self._progress(lab, task)
         return of_check(result, so_far, notes=notes)
+
+    def _awake(self) -> tuple[str, ...]:
+        """Start the service when it does not run, before anything waits for it; return what to say of it.
+
+        One that cannot be started is no reason to fail: what needs it says so, and the rest goes on.
+        """
+        now, say = status(self.home), texts()
+        notes: tuple[str, ...] = ()
+        if now.state == "running" and now.info is not None:
+            address = now.info.address
+        else:
+            try:
+                address = up(self.home).address
+            except (AcademyError, OSError):
+                return ()
+            notes = (say("notebook.service-started"),)
+        if self.address not in ("", address):
+            _follow(self.address, address)
+            notes += (say("notebook.service-moved", address=address),)
+        return notes
 
     def _record(
         self, lab: Lab, kind: EventKind, task: Task, *, unrecorded: str = _UNRECORDED, **data: Any
@@ -259,6 +293,13 @@ class Guide:
         if key not in self._clients:
             self._clients[key] = import_sdk().MLClient(MachineCredential.of_environment(), *scope)
         return self._clients[key]
+
+
+def _follow(old: str, new: str) -> None:
+    """Point MLflow, where this process has it, from one address of the service to the next."""
+    mlflow = sys.modules.get("mlflow")
+    if mlflow is not None and mlflow.get_tracking_uri().startswith(f"{old}/"):
+        mlflow.set_tracking_uri(mlflow.get_tracking_uri().replace(old, new, 1))
 
 
 def _scope(variables: Mapping[str, str]) -> tuple[str, str, str]:
