@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,17 @@ from academy.labs.lint import RULES, Finding, lint
 from academy.labs.lint.outputs import UNSTABLE
 from academy.labs.lint.prose import SPELLINGS
 from academy.labs.lint.rules import lint_all, strays
+from academy.labs.manifest import (
+    CELLS,
+    LEVELS,
+    RESOURCE_TYPES,
+    Azure,
+    AzureCost,
+    Limits,
+    Manifest,
+    Resource,
+    Task,
+)
 from academy.labs.scaffold import new_lab
 
 LAB = "90-count-days"
@@ -108,6 +119,9 @@ class Plant:
     words: str
 
 
+ENDPOINT = "\nml_client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name={})).result()"
+JOB = '\nml_client.jobs.create_or_update(command(command="ls", experiment_name={}))'
+
 # A cell of "*" may be of any id.
 PLANTS: list[Plant] = [
     Plant("title", lambda d: d.manifest(lambda m: m.update(title="A title.")), MANIFEST, "", "'A title.'"),
@@ -146,6 +160,27 @@ PLANTS: list[Plant] = [
         MANIFEST,
         "",
         "'dat_name'",
+    ),
+    Plant(
+        "resources",
+        lambda d: d.cell("connect", add=ENDPOINT.format('"my-endp"')),
+        NOTEBOOK,
+        "connect",
+        "(name='my-endp') has a name that no parameter gives",
+    ),
+    Plant(
+        "resources",
+        lambda d: d.cell("connect", add=ENDPOINT.format("data_name")),
+        NOTEBOOK,
+        "connect",
+        "makes the online_endpoint '{data_name}', which lab.yml does not name",
+    ),
+    Plant(
+        "resources",
+        lambda d: d.cell("connect", add=JOB.format('"count"')),
+        NOTEBOOK,
+        "connect",
+        "makes the job 'count', which lab.yml does not name",
     ),
     Plant("azure", lambda d: d.manifest(lambda m: m.pop("azure")), MANIFEST, "", "azure.minutes"),
     Plant(
@@ -205,6 +240,20 @@ PLANTS: list[Plant] = [
         "empty",
     ),
     Plant("clean-up", lambda d: d.without("clean-up"), NOTEBOOK, "end", "No cell below"),
+    Plant(
+        "clean-up",
+        lambda d: d.text("clean-up", "ml_client.data.archive(name=data_name)", "pass"),
+        NOTEBOOK,
+        "clean-up",
+        "deletes, archives, stops or cancels",
+    ),
+    Plant(
+        "clean-up",
+        lambda d: d.cell("connect", add=ENDPOINT.format("data_name")),
+        NOTEBOOK,
+        "clean-up",
+        "deletes the online endpoint",
+    ),
     Plant("read-on", lambda d: d.text("read-on", "Level 200", "Level 250"), NOTEBOOK, "read-on", "level 200"),
     Plant(
         "read-on",
@@ -409,6 +458,21 @@ PLANTS: list[Plant] = [
         "connect",
         "size='standard_ds3_v2'",
     ),
+    Plant(
+        "known-names",
+        lambda d: d.cell("connect", add='\ncommand(compute="cpu-clustr")'),
+        NOTEBOOK,
+        "connect",
+        "no compute 'cpu-clustr'",
+    ),
+    Plant(
+        "known-names",
+        lambda d: (d.lab.folder / "job.yml").write_text("command: ls\ncompute: azureml:cpu-clustr\n"),
+        f"labs/{LAB}/job.yml",
+        "",
+        "no compute 'azureml:cpu-clustr'",
+    ),
+    Plant("readable", lambda d: d.manifest(lambda m: m.pop("level")), f"labs/{LAB}", "", "lacks 'level'"),
     Plant(
         "executed",
         lambda d: d.cell("connect", execution_count=0),
@@ -665,6 +729,180 @@ def test_remedies_offer_only_what_there_is(draft: Draft) -> None:
     assert remedies["resources"].startswith("Make none a parameter")
 
 
+# Ways to take away what the template makes.
+CLEANED = (
+    "if limit:\n    ml_client.data.archive(name=data_name)",
+    "for one in [data_name]:\n    ml_client.jobs.begin_cancel(one).result()",
+    "def tear_down():\n    ml_client.data.archive(name=data_name)\n\n\ntear_down()",
+    "!az ml data archive --name months",
+    "mlflow.delete_experiment(data_name)",
+)
+
+
+@pytest.mark.parametrize("code", CLEANED)
+def test_what_takes_away_is_known(draft: Draft, code: str) -> None:
+    draft.cell("clean-up", source=code)
+    assert draft.findings() == []
+
+
+@pytest.mark.parametrize("code", ['print("archived")', "pass", "archived = data_name", "import shutil"])
+def test_a_cell_that_takes_nothing_away_is_no_clean_up(draft: Draft, code: str) -> None:
+    draft.cell("clean-up", source=code)
+    assert [(one.rule, one.cell) for one in draft.findings()] == [("clean-up", "clean-up")]
+
+
+def test_a_lab_that_makes_nothing_needs_no_clean_up(draft: Draft) -> None:
+    draft.manifest(lambda m: m.update(resources=[]))
+    draft.cell("data", source="### BEGIN SOLUTION\ntable = limit\n### END SOLUTION")
+    draft.without("clean-up")
+    assert draft.findings() == []
+
+
+@pytest.mark.parametrize("group", ["online_endpoints", "online_deployments"])
+def test_an_endpoint_is_deleted_and_named_in_the_manifest(draft: Draft, group: str) -> None:
+    draft.cell("connect", add=ENDPOINT.format('f"{data_name}-ep"'))
+    draft.cell("clean-up", add=f"\nml_client.{group}.begin_delete(name=data_name).result()")
+    assert [one.rule for one in draft.findings()] == ["resources"]
+    resource = {"step": "connect", "type": "online_endpoint", "name": "{data_name}-ep"}
+    draft.manifest(lambda m: m["resources"].append(resource))
+    assert draft.findings() == []
+    draft.text("clean-up", f"{group}.begin_delete", "models.begin_delete")
+    assert [one.rule for one in draft.findings()] == ["clean-up"]
+
+
+# Names that say nothing against a reset: not made, the workspace's own, or told by a run only.
+FOUND_AGAIN = (
+    'shown = Data(name="shown")',
+    'ml_client.compute.begin_create_or_update(AmlCompute(name="cpu-cluster"))',
+    'ml_client.data.create_or_update(Data(name=f"{data_name}-{table.version}"))',
+    'name = f"{data_name}"\nml_client.data.create_or_update(Data(name=name))',
+    "def register(name):\n    return ml_client.data.create_or_update(Data(name=name))",
+    'ml_client.jobs.create_or_update(command(command="ls"))',
+)
+
+
+@pytest.mark.parametrize("code", FOUND_AGAIN)
+def test_names_that_a_reset_finds_or_need_not_find_are_let_be(draft: Draft, code: str) -> None:
+    draft.cell("connect", add="\n" + code)
+    assert draft.findings() == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'made = Data(name="fixed")\nml_client.data.create_or_update(made)',
+        'def make():\n    return Environment(name="fixed")\n\n\nml_client.create_or_update(make())',
+        'fixed = "fixed"\nml_client.models.create_or_update(Model(name=fixed))',
+        'env = Environment(name="fixed")\njob = command(environment=env)\n'
+        "ml_client.jobs.create_or_update(job)",
+    ],
+)
+def test_a_fixed_name_is_found_on_its_way_to_the_workspace(draft: Draft, code: str) -> None:
+    draft.cell("connect", add="\n" + code)
+    assert [(one.rule, "'fixed'" in one.what) for one in draft.findings()] == [("resources", True)]
+
+
+REGISTRY = "azureml://registries/azureml/environments"
+
+
+@pytest.mark.parametrize(
+    ("code", "do"),
+    [
+        (f'environment="{REGISTRY}/sklern-1.5/labels/latest"', "Did you mean 'sklearn-1.5'?"),
+        ('environment="AzureML-sklern-1.5@latest"', "Did you mean 'sklearn-1.5'?"),
+        ('environment="azureml:sklern-1.5@latest"', "Did you mean 'sklearn-1.5'?"),
+        (f'environment="{REGISTRY}/sklearn-1.5/labels/newest"', "Give a number, or 'latest'."),
+        ('image="mcr.microsoft.com/azureml/curated/sklern-1.5:54"', "Did you mean 'sklearn-1.5'?"),
+        ('compute="cpu-clustr"', "Did you mean 'cpu-cluster'?"),
+        ('compute="serverles"', "Did you mean 'serverless'?"),
+        ('compute="nowhere"', "There are: "),
+    ],
+)
+def test_a_misspelled_environment_or_compute_is_named(draft: Draft, code: str, do: str) -> None:
+    draft.cell("connect", add=f"\ncommand({code})")
+    (found,) = draft.findings()
+    assert (found.rule, found.cell) == ("known-names", "connect")
+    assert found.do.startswith(do)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        f'command(environment="{REGISTRY}/sklearn-1.5/labels/latest", compute="cpu-cluster")',
+        'command(environment="AzureML-sklearn-1.5@latest", compute="azureml:gpu-cluster")',
+        'command(environment="azureml:sklearn-1.5:1", compute="serverless")',
+        'command(environment="mine@latest", compute="${{parent.inputs.compute}}")',
+        'AmlCompute(name=data_name)\ncommand(compute="months")',
+        'Environment(name="sklern-1.5")\ncommand(environment="sklern-1.5@latest")',
+        'AmlCompute(name=table.name)\ncommand(compute="some")',
+        '!az ml compute create --name some\njob.compute = "some"',
+        'Environment(image="mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest")',
+    ],
+)
+def test_environments_and_computes_that_are_there_are_let_be(draft: Draft, code: str) -> None:
+    draft.cell("connect", add="\n" + code)
+    assert draft.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "call"),
+    [
+        ("import random\nprint(random.random())", "random.random()"),
+        ("import time, uuid\nprint(time.time(), uuid.uuid4())", "time.time()"),
+        (
+            "from time import perf_counter as now\nstart = now()\nprint(f'{now() - start:.1f}')",
+            "time.perf_counter()",
+        ),
+        ("import datetime as dt\ndt.datetime.now().isoformat()", "datetime.datetime.now()"),
+        ("import os\nif limit:\n    print('process', os.getpid())", "os.getpid()"),
+        ("import numpy as np\nnp.random.rand(3)", "numpy.random.rand()"),
+        ("from uuid import uuid4\nname = f'a-{uuid4().hex}'\nname", "uuid.uuid4()"),
+    ],
+)
+def test_code_that_shows_what_no_other_run_has_is_named(draft: Draft, code: str, call: str) -> None:
+    draft.prints("0.5\n")
+    draft.cell("count-table", add="\n" + code)
+    assert any(
+        (one.rule, one.cell) == ("unstable-output", "count-table") and f" {call} " in one.what
+        for one in draft.findings()
+    )
+    draft.cell("count-table", metadata={"tags": ["nbval-ignore-output"], **metadata(step="count")})
+    assert draft.findings() == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import time\ntime.sleep(1)\nstart = time.time()\nprint(time.time() - start < 60)",
+        "import random\nrandom.seed(1)\nprint(random.random())",
+        "import random\nchosen = random.Random(1).sample(range(9), 3)\nprint(chosen)",
+        "import random\nprint(len(random.sample(range(9), 3)))",
+        "import uuid\njob = ml_client.jobs.create_or_update(command(name=uuid.uuid4()))\nprint(job.status)",
+        "import uuid\nprint(uuid.uuid5(uuid.NAMESPACE_DNS, 'a'))",
+        "import time\nprint(time.time(), file=log)",
+        "import datetime\nday = datetime.date.today()\nday = 1\nprint(day)",
+    ],
+)
+def test_code_that_shows_the_same_each_time_is_let_be(draft: Draft, code: str) -> None:
+    draft.cell("count-table", add="\n" + code)
+    assert draft.findings() == []
+
+
+def test_a_missing_file_that_prose_links_to_is_named_once(draft: Draft) -> None:
+    draft.cell("count-text", add=f"\n\nSee [the table](../labs/{LAB}/data/none.csv).")
+    assert [one.rule for one in draft.findings()] == ["links"]
+
+
+def test_the_manifests_fields_are_all_told_to_authors() -> None:
+    text = (Path(__file__).parents[1] / "labs/README.md").read_text()
+    prefixes = {Manifest: "", Task: "tasks.", Resource: "resources.", Limits: "limits.", Azure: "azure."}
+    for kind, prefix in {**prefixes, AzureCost: "azure.costs."}.items():
+        for field in fields(kind):
+            assert f"`{prefix}{field.name}`" in text or (kind is Manifest and field.name == "id"), field
+    for value in (*LEVELS, *CELLS, *RESOURCE_TYPES):
+        assert f"`{value}`" in text
+
+
 def test_an_unstable_path_is_shown_whole(draft: Draft) -> None:
     draft.prints("written to /tmp/tmpab12/request.json\n")
     (found,) = draft.findings()
@@ -679,7 +917,8 @@ def test_what_cannot_be_read_ends_with_a_stop(draft: Draft) -> None:
 
 
 def test_every_rule_has_a_planted_fault() -> None:
-    assert {rule.id for rule in RULES} == {plant.rule for plant in PLANTS} | {"unstable-output"}
+    elsewhere = {"unstable-output", "pairs"}
+    assert {rule.id for rule in RULES} == {plant.rule for plant in PLANTS} | elsewhere
     assert len({rule.id for rule in RULES}) == len(RULES)
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from academy.labs.lint.source import Cell, Finding, Rule, Source, called
-from academy.labs.parameters import TAG
+from academy.labs.lint.texts import texts_of
 
 LINE = 120
 
@@ -143,12 +143,12 @@ def _lines(source: Source) -> Iterator[Finding]:
 
 
 def _names(source: Source) -> Iterator[Finding]:
-    values = _values(source)
+    texts = texts_of(source)
     for cell in source.cells:
         for call in cell.calls():
             given = {one.arg: one.value for one in call.keywords if one.arg}
             form, words = NAMES.get(called(call), ("", ""))
-            name = _text(given.get("name"), values)
+            name = texts.value(given.get("name"))
             if form and name is not None and not re.fullmatch(form, name):
                 yield source.in_notebook(
                     "resource-names",
@@ -157,7 +157,7 @@ def _names(source: Source) -> Iterator[Finding]:
                     cell,
                 )
             for key in ("instance_type", "size"):
-                size = _text(given.get(key), values)
+                size = texts.value(given.get(key))
                 if size is not None and "tandard" in size.lower() and not _SIZE.fullmatch(size):
                     yield source.in_notebook(
                         "resource-names",
@@ -165,24 +165,6 @@ def _names(source: Source) -> Iterator[Finding]:
                         "Spell it as Azure does: Standard_DS3_v2.",
                         cell,
                     )
-
-
-def _values(source: Source) -> dict[str, str]:
-    """Return the texts that parameters have."""
-    found = {}
-    for cell in source.cells:
-        for node in cell.tree.body if TAG in cell.tags and cell.tree else ():
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-                for target in node.targets:
-                    if isinstance(target, ast.Name) and isinstance(node.value.value, str):
-                        found[target.id] = node.value.value
-    return found
-
-
-def _text(node: ast.expr | None, values: dict[str, str]) -> str | None:
-    if isinstance(node, ast.Name):
-        return values.get(node.id)
-    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 RULES = (

@@ -14,6 +14,7 @@ MEGABYTE = 2**20
 FILE_BYTES, LAB_BYTES, NOTEBOOK_BYTES = 2 * MEGABYTE, 8 * MEGABYTE, MEGABYTE
 
 _SOURCE = re.compile(r"\b(source|origin|made (?:up|by|with)|generated|from)\b", re.I)
+_LINKED = re.compile(r"\]\([^)\s]*")
 _LICENCE = re.compile(r"\blicen[cs]e|\bpublic domain\b|\bCC0\b", re.I)
 
 
@@ -67,7 +68,8 @@ def _named_files(source: Source) -> Iterator[Finding]:
     paths = paths_of(source.cells)
     yield from _read_files(source, paths, mention)
     for cell in source.cells:
-        for name in dict.fromkeys(mention.findall(cell.source)):
+        text = _LINKED.sub("](", cell.source) if cell.is_prose else cell.source  # the rule `links` has those
+        for name in dict.fromkeys(mention.findall(text)):
             file = source.collection.root / name.removeprefix("../")
             if not file.exists() and not paths.is_written(name):
                 yield source.in_notebook(

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from academy.errors import AcademyError, choices
+from academy.labs.lint.made import misnamed
 from academy.labs.lint.source import Finding, Rule, Source
 from academy.labs.parameters import parameters_of
 
@@ -124,10 +125,16 @@ def _azure(source: Source) -> Faults:
         )
 
 
-def _rule(name: str, asks: str, faults: Callable[[Source], Faults]) -> Rule:
+def _rule(
+    name: str,
+    asks: str,
+    faults: Callable[[Source], Faults],
+    in_notebook: Callable[[Source], Iterator[Finding]] = lambda source: iter(()),
+) -> Rule:
     def look(source: Source) -> Iterator[Finding]:
         for what, do in faults(source):
             yield source.in_manifest(name, what, do)
+        yield from in_notebook(source)
 
     return Rule(name, asks, look)
 
@@ -141,6 +148,11 @@ RULES = (
     _rule("tasks", "the learner has something to do", _tasks),
     _rule("hints", "each task has three hints, each saying more", _hints),
     _rule("steps", "steps of tasks and resources are in the notebook", _steps),
-    _rule("resources", "names of resources are made from parameters", _resources),
+    _rule(
+        "resources",
+        "names of resources are made from parameters, and lab.yml names what the code makes",
+        _resources,
+        misnamed,
+    ),
     _rule("azure", "lab.yml says what the lab takes on Azure, and when prices were read", _azure),
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from academy.labs.learning.feedback import CHECK_MIME
 from academy.labs.lint.source import Cell, Finding, Rule, Source
+from academy.labs.lint.unstable import unstable_calls
 
 # What is another text in the next run.
 UNSTABLE = {
@@ -78,8 +79,16 @@ def _went_well(source: Source) -> Iterator[Finding]:
 
 
 def _unstable(source: Source) -> Iterator[Finding]:
+    for cell, call in unstable_calls(source.cells):
+        if not _is_ignored(cell) and any(text.strip() for text in _compared(cell)):
+            yield source.in_notebook(
+                "unstable-output",
+                f"The cell shows what {call} returns, and no other run has the same.",
+                "Print what stays the same, or tag the cell nbval-ignore-output.",
+                cell,
+            )
     for cell in source.cells:
-        if set(_IGNORED) & set(cell.tags) or _IGNORED_IN_COMMENT.search(cell.source):
+        if _is_ignored(cell):
             continue
         for name, pattern in UNSTABLE.items():
             found = next(filter(None, map(pattern.search, _compared(cell))), None)
@@ -90,6 +99,10 @@ def _unstable(source: Source) -> Iterator[Finding]:
                     "Print what stays the same, or tag the cell nbval-ignore-output.",
                     cell,
                 )
+
+
+def _is_ignored(cell: Cell) -> bool:
+    return bool(set(_IGNORED) & set(cell.tags) or _IGNORED_IN_COMMENT.search(cell.source))
 
 
 def _compared(cell: Cell) -> Iterator[str]:

@@ -57,7 +57,7 @@ class Paths:
 def paths_of(cells: Iterable[Cell]) -> Paths:
     """Look through the code of a notebook, in its order."""
     trees = [(cell, cell.tree) for cell in cells if cell.is_code and cell.tree]
-    reader = _Reader(Paths(), _assigned_once(tree for _, tree in trees))
+    reader = _Reader(Paths(), assigned_once(tree for _, tree in trees))
     for cell, tree in trees:
         reader.look(cell, tree)
     return reader.found
@@ -144,7 +144,7 @@ def _writes(call: ast.Call, name: str) -> bool:
     return bool(_WRITING.fullmatch(name))
 
 
-def _assigned_once(trees: Iterable[ast.AST]) -> dict[str, ast.expr]:
+def assigned_once(trees: Iterable[ast.AST]) -> dict[str, ast.expr]:
     """Return the values of names that are bound in one place only."""
     values: dict[str, ast.expr] = {}
     bound: list[str] = []

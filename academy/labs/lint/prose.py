@@ -156,6 +156,10 @@ def _slug(heading: str) -> str:
 
 RULES = (
     Rule("tone", "prose has no exclamation marks, no emoji, no 'simply'", _words),
-    Rule("spelling", "things are spelled as the field spells them", _spelling),
+    Rule(
+        "spelling",
+        f"{len(SPELLINGS)} names of the field are spelled its way; no spelling checker for prose",
+        _spelling,
+    ),
     Rule("links", "links lead somewhere, and pictures have words", _links),
 )

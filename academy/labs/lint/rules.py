@@ -6,15 +6,22 @@ from collections.abc import Sequence
 
 from academy.errors import AcademyError
 from academy.labs.collection import MANIFEST, Collection, Lab
-from academy.labs.lint import code, files, manifest_rules, outputs, prose, sections, structure
+from academy.labs.lint import code, files, known, manifest_rules, outputs, prose, sections, structure
 from academy.labs.lint.source import Finding, Rule, read, sentence
 from academy.labs.manifest import LAB_ID
 
+# Held before a lab is read, in `lint` and in `strays`.
+READABLE = Rule("readable", "lab.yml and the notebook can be read; lab.yml has every field, and no other")
+PAIRS = Rule("pairs", "labs are named NN-verb-noun, and each notebook has its folder with lab.yml")
+
 RULES: tuple[Rule, ...] = (
+    READABLE,
+    PAIRS,
     *manifest_rules.RULES,
     *sections.RULES,
     *structure.RULES,
     *code.RULES,
+    *known.RULES,
     *outputs.RULES,
     *prose.RULES,
     *files.RULES,
@@ -28,11 +35,11 @@ def lint(lab: Lab, collection: Collection) -> list[Finding]:
     """
     try:
         source = read(lab, collection)
-        found = [finding for rule in RULES for finding in rule.look(source)]
+        found = [finding for rule in RULES if rule.look for finding in rule.look(source)]
     except AcademyError as error:
         file = f"labs/{lab.id}"
         what = sentence(error.message)
-        return [Finding("readable", file, what, "Mend that first; the rest is looked at then.")]
+        return [Finding(READABLE.id, file, what, "Mend that first; the rest is looked at then.")]
     return sorted(found, key=lambda finding: (finding.file, finding.number))
 
 
@@ -51,7 +58,7 @@ def strays(collection: Collection) -> list[Finding]:
         folder, notebook = f"labs/{name}", f"notebooks/{name}.ipynb"
         if not LAB_ID.fullmatch(name):
             place = folder if name in folders else notebook
-            found.append(Finding("pairs", place, "It is not named as a lab.", "Call it NN-verb-noun."))
+            found.append(Finding(PAIRS.id, place, "It is not named as a lab.", "Call it NN-verb-noun."))
         elif not (collection.root / folder / MANIFEST).is_file():
-            found.append(Finding("pairs", folder, f"It has no {MANIFEST}.", "'academy lab new' makes one."))
+            found.append(Finding(PAIRS.id, folder, f"It has no {MANIFEST}.", "'academy lab new' makes one."))
     return found

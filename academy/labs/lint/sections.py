@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 
+from academy.labs.lint.made import cleans, leaves_endpoint, makes
 from academy.labs.lint.source import Cell, Finding, Rule, Source
 
 OBJECTIVES = "After this lab you can"
@@ -58,12 +60,24 @@ def _sections(source: Source) -> Iterator[Finding]:
 
 def _clean_up(source: Source) -> Iterator[Finding]:
     at = _place(source, "Clean up")
-    if at is not None and not _code(source, at):
-        yield source.in_notebook(
-            "clean-up",
+    if at is None or not makes(source):
+        return
+    cells = _code(source, at)
+    finding = partial(source.in_notebook, "clean-up", cell=cells[0] if cells else source.headings[at][0])
+    if not cells:
+        yield finding(
             "No cell below 'Clean up' cleans up.",
             "Delete there what costs money on Azure while it exists, and archive the rest.",
-            source.headings[at][0],
+        )
+    elif not cleans(source, cells):
+        yield finding(
+            "Nothing below 'Clean up' deletes, archives, stops or cancels what the lab makes.",
+            "Delete with ml_client what costs money on Azure while it exists, and archive the rest.",
+        )
+    elif leaves_endpoint(source, cells):
+        yield finding(
+            "Nothing below 'Clean up' deletes the online endpoint, which costs money on Azure.",
+            "Call ml_client.online_endpoints.begin_delete(name=…) there.",
         )
 
 
@@ -105,6 +119,10 @@ def _code(source: Source, at: int) -> list[Cell]:
 RULES = (
     Rule("objectives-first", "the notebook begins with what one can do afterwards", _objectives),
     Rule("sections", "situation, what goes wrong, on Azure, clean up, read on: in this order", _sections),
-    Rule("clean-up", "a cell cleans up", _clean_up),
+    Rule(
+        "clean-up",
+        "what the lab makes is deleted, archived, stopped or cancelled below 'Clean up'",
+        _clean_up,
+    ),
     Rule("read-on", "there is something to read on at levels 100, 200 and 300", _read_on),
 )

@@ -38,11 +38,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule: its id, what it asks for, and the function that looks."""
+    """A rule: its id, what it asks for, and the function that looks, where there is a lab to look at."""
 
     id: str
     asks: str
-    look: Callable[[Source], Iterator[Finding]]
+    look: Callable[[Source], Iterator[Finding]] | None = None
 
 
 @dataclass(frozen=True)
