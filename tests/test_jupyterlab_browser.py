@@ -221,7 +221,7 @@ def reset(page: Page, lab: JupyterLab) -> None:
     expect(labs(page).get_by_text("0 of 3 points")).to_be_visible()
     expect(cell(page, "Your code here")).to_have_count(2)  # the open notebook shows the fresh copy
     picture(page, "7-reset")
-    [kept] = lab.home.work.glob(f"{FIRST}.kept-*")
+    [kept] = lab.home.work.glob(f"kept/*-{FIRST}")
     # What was typed and not saved yet is in the kept copy too.
     assert "registered" in (kept / f"{FIRST}.ipynb").read_text()
     assert "registered" not in (lab.home.work / FIRST / f"{FIRST}.ipynb").read_text()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.ai.ml.entities import CodeConfiguration, ManagedOnlineDeployment, ManagedOnlineEndpoint
 from click.testing import CliRunner
 
 from academy.cli import lab_text
@@ -30,6 +31,7 @@ from academy.labs.learning.own_copy import RECORD
 from academy.labs.learning.progress import State
 from academy.labs.learning.reset import restored, step_of
 from academy.labs.learning.submit import write_submission
+from academy.labs.learning.undoing import traffic_without
 from academy.labs.scaffold import new_lab
 from academy.paths import Home
 from academy.service.process import ServiceInfo, down, status, up
@@ -173,7 +175,7 @@ def test_a_release_is_a_collection_too(learner: Learner, tmp_path: Path) -> None
 def test_unknown_labs_and_tasks_are_named_with_what_there_is(learner: Learner) -> None:
     with pytest.raises(NotFound, match=rf"no lab '77'.*'{LAB}', '{OTHER}'"):
         learner.start("77")
-    with pytest.raises(NotFound, match="'count-long-months', 'register-table'"):
+    with pytest.raises(NotFound, match="'register-table', 'count-long-months'"):
         learner.hint(LAB, "nope")
     with pytest.raises(NotFound, match=f"academy lab start {LAB}"):
         learner.submit(LAB)
@@ -194,11 +196,21 @@ def test_hints_and_the_solution_are_recorded(learner: Learner, service: Service)
 # Reset.
 
 
+def put_data(info: ServiceInfo, name: str, version: str, **more: Any) -> None:
+    path = DEFAULT_WORKSPACE.child("data", name, "versions", version)
+    data = {"dataType": "uri_file", "dataUri": "https://example.org/a.csv", **more}
+    Loopback(info).send("PUT", path, {"properties": data})
+
+
+def active_versions(info: ServiceInfo, name: str) -> list[str]:
+    page = Loopback(info).get(DEFAULT_WORKSPACE.child("data", name, "versions"))
+    return sorted(one["name"] for one in page["value"])
+
+
 def make_resources(info: ServiceInfo, name: str) -> None:
     """Make what the lab's steps make: an asset, an endpoint, and a job that runs."""
+    put_data(info, name, "1")
     service, workspace = Loopback(info), DEFAULT_WORKSPACE
-    data = {"dataType": "uri_file", "dataUri": "https://example.org/a.csv"}
-    service.send("PUT", workspace.child("data", name, "versions", "1"), {"properties": data})
     endpoint = {"location": "local", "properties": {"authMode": "Key"}}
     service.send("PUT", workspace.child("onlineEndpoints", f"{name}-endpoint"), endpoint)
     job = {
@@ -234,12 +246,20 @@ def test_reset_keeps_the_old_copy_and_undoes_what_the_learner_made_by_their_own_
     make_resources(service.info, "tables-of-ana")
     make_resources(service.info, "months")  # someone else's, under the names of the lab's default
 
+    assert learner.undoes(OTHER) == (
+        "data tables-of-ana",
+        "online endpoint tables-of-ana-endpoint",
+        "job tables-of-ana-job",
+    )
     report = learner.reset(OTHER)
 
+    assert report.kept is not None
     assert "tables-of-ana" not in notebook.read_text()
     assert not (notebook.parent / "mine.txt").exists()
     assert (report.kept / "mine.txt").read_text() == "mine"
-    assert report.kept.name.startswith(f"{OTHER}.kept-")
+    assert report.kept.parent == learner.home.work / "kept"
+    assert report.kept.name.endswith(f"-{OTHER}")
+    assert {path.name for path in learner.home.work.iterdir()} == {OTHER, "kept"}
     assert "tables-of-ana" in (report.kept / notebook.name).read_text()
     assert report.removed == (
         "data tables-of-ana: archived",
@@ -278,7 +298,7 @@ def test_reset_undoes_what_only_the_record_names_and_says_whose_name_nothing_tel
         )
     notebook.write_text('{"cells": [')
     asked = run(learner, "reset", OTHER, input="n\n")
-    assert "online_endpoint former-endpoint" in asked.stderr
+    assert "online endpoint former-endpoint" in asked.stderr
     assert UNKNOWN in asked.stderr
     removed = learner.reset(OTHER).removed
     for name in ("former", "mine"):
@@ -292,6 +312,161 @@ def test_reset_leaves_what_was_there_before_the_lab_and_says_so(learner: Learner
     set_name(learner.start(lab), "of-another")
     assert learner.reset(lab).removed == ("data of-another: left as it is (it was there before the lab)",)
     assert what_is_there(service.info, "of-another")[0]
+
+
+def test_reset_archives_the_versions_that_the_lab_added_to_an_older_asset(
+    learner: Learner, service: Service
+) -> None:
+    for version in ("1", "2"):
+        put_data(service.info, "shared", version)
+    lab = new_lab(learner.collection, "94-count-minutes").id  # nothing is recorded of it yet
+    set_name(learner.start(lab), "shared")
+    put_data(service.info, "shared", "2", description="Changed by the lab")
+    put_data(service.info, "shared", "10")
+    put_data(service.info, "shared", "3")
+
+    assert learner.undoes(lab, "data") == ("data shared version 10", "data shared version 3")
+    assert learner.reset(lab, "data").removed == (
+        "data shared version 2: left as it is (it was there before the lab, and was changed since)",
+        "data shared version 10: archived",
+        "data shared version 3: archived",
+        "data shared: left as it is (it was there before the lab)",
+    )
+    assert active_versions(service.info, "shared") == ["1", "2"]
+    assert learner.undoes(lab) == ()
+
+
+def test_reset_of_an_asset_archives_its_versions_and_those_that_come_after(
+    learner: Learner, service: Service
+) -> None:
+    set_name(learner.start(LAB), "again")
+    put_data(service.info, "again", "1")
+    assert learner.reset(LAB, "data").removed == ("data again: archived",)
+    assert active_versions(service.info, "again") == []  # a check that lists versions finds none either
+    put_data(service.info, "again", "2")
+    assert learner.undoes(LAB, "data") == ("data again version 2",)
+    assert learner.reset(LAB, "data").removed == ("data again version 2: archived",)
+
+
+def test_a_check_after_the_reset_of_its_step_does_not_find_what_was_reset(
+    learner: Learner, service: Service
+) -> None:
+    put_data(service.info, "rechecked", "1")
+    lab = new_lab(learner.collection, "95-count-seconds")
+    text = lab.checks_file.read_text()
+    lab.checks_file.write_text(
+        text.replace("        found,\n        expected", "        '2' in found,\n        expected")
+    )
+    notebook = learner.start(lab.id)
+    set_name(notebook, "rechecked")
+    environment = {"ACADEMY_HOME": str(service.home.root), "JPY_SESSION_NAME": str(notebook)}
+    with kernel_in(notebook.parent, environment) as kernel:
+        kernel.run("%load_ext academy\ndata_name = 'rechecked'")
+        put_data(service.info, "rechecked", "2")
+        assert run(learner, "check", lab.id, "register-table").returncode == 0
+        learner.reset(lab.id, "data")
+        assert run(learner, "check", lab.id, "register-table").returncode == 1
+
+
+def test_reset_deletes_the_deployments_that_the_lab_added_to_an_older_endpoint(
+    learner: Learner, service: Service, tmp_path: Path
+) -> None:
+    (tmp_path / "score.py").write_text("def init(): pass\ndef run(data): return 1\n")
+    client = service.client()
+    endpoint = client.online_endpoints.begin_create_or_update(
+        ManagedOnlineEndpoint(name="older-endpoint", auth_mode="key")
+    ).result()
+    deploy(client, tmp_path, "blue")
+    deploy(client, tmp_path, "red")
+    endpoint.traffic = {"blue": 100}
+    client.online_endpoints.begin_create_or_update(endpoint).result()
+    lab = new_lab(learner.collection, "96-count-hours")
+    manifest = lab.folder / "lab.yml"
+    manifest.write_text(manifest.read_text().partition("resources:")[0] + _RESOURCES)
+    set_name(learner.start(lab.id), "older")
+    deploy(client, tmp_path, "blue", environment_variables={"CHANGED": "1"})
+    deploy(client, tmp_path, "green")
+    endpoint.traffic = {"blue": 10, "green": 90}
+    client.online_endpoints.begin_create_or_update(endpoint).result()
+
+    changed = "left as it is (it was there before the lab, and was changed since)"
+    undone = ("traffic of online endpoint older-endpoint: blue=100",)
+    green = "deployment green of online endpoint older-endpoint"
+    assert learner.undoes(lab.id, "data") == (*undone, green)
+    assert learner.reset(lab.id, "data").removed == (
+        *undone,
+        f"deployment blue of online endpoint older-endpoint: {changed}",
+        f"{green}: deleted",
+        f"online endpoint older-endpoint: {changed}",
+    )
+    left = {one.name for one in client.online_deployments.list("older-endpoint")}
+    assert left == {"blue", "red"}
+    traffic = client.online_endpoints.get("older-endpoint").traffic
+    assert {name: share for name, share in traffic.items() if share} == {"blue": 100}
+    client.online_endpoints.begin_delete("older-endpoint").result()
+
+
+def deploy(client: Any, code: Path, name: str, **more: Any) -> None:
+    made = ManagedOnlineDeployment(
+        name=name,
+        endpoint_name="older-endpoint",
+        environment="azureml:academy:1",
+        code_configuration=CodeConfiguration(code=str(code), scoring_script="score.py"),
+        instance_type="Standard_DS3_v2",
+        instance_count=1,
+        **more,
+    )
+    client.online_deployments.begin_create_or_update(made).result()
+
+
+@pytest.mark.parametrize(
+    ("before", "gone", "stay", "after"),
+    [
+        ({"green": 100}, ["green"], [], {}),
+        ({"green": 100}, ["green"], ["blue", "red"], {"blue": 100}),
+        ({"blue": 10, "green": 90}, ["green"], ["blue"], {"blue": 100}),
+        ({"blue": 20, "red": 40, "green": 40}, ["green"], ["blue", "red"], {"blue": 33, "red": 67}),
+    ],
+)
+def test_traffic_of_what_goes_falls_to_what_stays(
+    before: dict[str, int], gone: list[str], stay: list[str], after: dict[str, int]
+) -> None:
+    assert traffic_without(before, gone, stay) == after
+
+
+def test_a_job_that_has_ended_is_not_promised_to_be_undone(learner: Learner, service: Service) -> None:
+    set_name(learner.start(OTHER), "ended")
+    make_resources(service.info, "ended")
+    path = DEFAULT_WORKSPACE.child("jobs", "ended-job", "cancel")
+    assert learner.undoes(OTHER, "count") == ("job ended-job",)
+    Loopback(service.info).send("POST", path)
+    deadline = time.monotonic() + 60
+    while what_is_there(service.info, "ended")[2] != "Canceled":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert learner.undoes(OTHER, "count") == ()
+    assert learner.reset(OTHER, "count").removed == (UNKNOWN,)
+    learner.reset(OTHER)
+
+
+def test_no_old_copy_is_kept_of_files_that_were_not_changed(learner: Learner) -> None:
+    folder = learner.start(OTHER).parent
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+    assert learner.reset(OTHER, "count").kept is None
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()} == before
+    assert learner.reset(OTHER).kept is None
+    assert [path.name for path in learner.home.work.iterdir()] == [OTHER]
+
+    (folder / ".mine").write_text("hidden")
+    hidden = learner.reset(OTHER).kept
+    (folder / "src" / "count.py").unlink()
+    gone = learner.reset(OTHER).kept
+    assert hidden is not None
+    assert gone is not None
+    assert (hidden / ".mine").read_text() == "hidden"
+    assert not (gone / "src" / "count.py").exists()
+    assert sorted(path for path in (learner.home.work / "kept").iterdir()) == sorted([hidden, gone])
+    assert [card.lab.id for card in learner.cards()] == [LAB, OTHER]
 
 
 @pytest.mark.parametrize("content", [None, "title: ["])
@@ -309,6 +484,7 @@ def test_a_copy_whose_manifest_is_gone_or_damaged_is_reset(learner: Learner, con
             learner.sound_copy(LAB)
         assert zipfile.is_zipfile(learner.submit(LAB))
     report = learner.reset(LAB)
+    assert report.kept is not None
     assert (report.kept / notebook.name).exists()
     assert learner.sound_copy(LAB).notebook == notebook
 
@@ -345,6 +521,7 @@ def test_reset_of_a_step_restores_its_cells_and_files_and_no_others(
     assert "NotImplementedError" in script.read_text()
     assert report.restored == ("src/count.py",)
     assert (notebook.parent / "data" / "README.md").read_text() == "mine"  # no cell of the step names it
+    assert report.kept is not None
     assert (report.kept / "src" / "count.py").read_text() == "print('mine')"
     assert report.removed == ("job step-of-bo-job: cancelled", UNKNOWN)
     assert what_is_there(service.info, "step-of-bo")[:2] == (True, True)
@@ -367,6 +544,7 @@ def test_a_notebook_that_cannot_be_read_is_restored_whole(learner: Learner) -> N
     with pytest.raises(InvalidField, match=f"academy lab reset {LAB}"):
         learner.reset(LAB, "count")
     report = learner.reset(LAB)
+    assert report.kept is not None
     assert (report.kept / notebook.name).read_text() == '{"cells": ['
     assert len(ipynb.read(notebook).cells) > 5
 
@@ -640,7 +818,9 @@ def test_open_hands_the_collection_to_the_server(
     assert (learner.home.work / LAB).is_dir()
 
 
-def test_start_status_hint_solution_reset_and_submit_as_a_user_runs_them(learner: Learner) -> None:
+def test_start_status_hint_solution_reset_and_submit_as_a_user_runs_them(
+    learner: Learner, service: Service
+) -> None:
     assert "academy lab open" in run(learner, "start", "90").stdout
     assert "as you left it" in run(learner, "start", "90").stdout
     assert "Hint" in run(learner, "hint", "90").stdout  # of the first task that is open
@@ -655,15 +835,23 @@ def test_start_status_hint_solution_reset_and_submit_as_a_user_runs_them(learner
     assert "solution shown" in said
 
     assert run(learner, "reset", "90", input="n\n").returncode == 1
-    assert not list(learner.home.work.glob("*.kept-*"))
+    assert not (learner.home.work / "kept").exists()
+    notebook = learner.copy(LAB).notebook
+    notebook.write_text(notebook.read_text().replace("limit = 30", "limit = 29"))
+    put_data(service.info, "months", "of-90")
     asked = run(learner, "reset", "90", input="y\n")
     assert asked.returncode == 0
-    assert "data months" in asked.stderr
-    assert "Your old copy:" in asked.stdout
+    assert "In the workspace it undoes: data months version of-90.\n" in asked.stderr
+    assert f"Your old copy: {learner.home.work / 'kept'}" in asked.stdout
+    assert "no old copy was kept" in run(learner, "reset", "90", "--yes").stdout
 
     submitted = run(learner, "submit", "90")
     assert submitted.returncode == 0
     assert "Not passed yet: register-table, count-long-months." in submitted.stdout
+    assert "handed in\n" in run(learner, "status", "90").stdout
+    Events(service.info).append(LAB, EventKind.CHECKED, "count-long-months", passed=False, points=0)
+    assert "handed in, worked on since" in run(learner, "status", "90").stdout
+    assert "handed in, worked on since" in run(learner, "list").stdout
     assert run(learner, "submit", "91").returncode == 3
 
 

@@ -63,6 +63,19 @@ def test_a_lab_is_done_when_every_task_is_passed_and_submitted_when_handed_in() 
     assert fold((3, "submitted")).state is State.SUBMITTED  # handed in as it was
 
 
+def test_work_after_the_last_time_it_was_handed_in_is_told_and_looking_is_no_work() -> None:
+    handed_in = [checked(1, "log", 1), (2, "submitted")]
+    looked = [(3, "opened"), (4, "hinted", "log", {"level": 1}), (5, "solution_shown", "log")]
+    found = fold(*handed_in, *looked)
+    assert (found.worked_on_since, found.shown_as) == (False, "submitted")
+    for work in (checked(6, "log", 2, passed=True), (6, "reset", None, {"step": "first"})):
+        found = fold(*handed_in, *looked, work)
+        assert (found.state, found.worked_on_since) == (State.SUBMITTED, True)
+        assert found.shown_as == "submitted-worked-on"
+        assert not fold(*handed_in, work, (7, "submitted")).worked_on_since
+    assert fold(*handed_in, (6, "reset"), checked(7, "log", 1)).shown_as == "started"
+
+
 def test_hints_and_solution_are_counted_by_task() -> None:
     found = fold(
         (0, "hinted", "log", {"level": 1}),

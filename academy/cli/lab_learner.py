@@ -204,7 +204,8 @@ def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Pa
         learner.check_step(copy.id, step)  # before anything is asked
     if not yes:
         made = learner.made(copy.id, step)
-        names = [f"{one.type} {name}" for one, name in made.named]
+        with starting(scope):
+            names = learner.undoes(copy.id, step)
         if names:
             click.echo(say("cli.reset-what", names=", ".join(names)), err=True)
         for one in made.unnamed:

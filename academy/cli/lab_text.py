@@ -34,7 +34,7 @@ def status(card: Card) -> str:
     """Return one lab's progress, and a line for each task."""
     say, now, lab = texts(), card.progress, card.lab.manifest
     facts = [
-        (say("cli.status-state"), say(f"cli.state-{now.state}")),
+        (say("cli.status-state"), say(f"cli.state-{now.shown_as}")),
         (say("cli.status-points"), _score(now, say)),
         (say("cli.status-time"), say("cli.status-minutes", count=round(now.minutes))),
         (say("cli.status-copy"), str(card.copy or say("cli.status-no-copy", lab=lab.id))),
@@ -91,6 +91,7 @@ def plain_card(card: Card) -> dict[str, Any]:
         "objectives": list(lab.objectives),
         "prerequisites": list(lab.prerequisites),
         "state": str(now.state),
+        "worked_on_since": now.worked_on_since,
         "points": now.points,
         "max_points": now.max_points,
         "minutes_spent": now.minutes,
@@ -120,7 +121,7 @@ def _row(card: Card, say: Texts) -> list[str]:
         str(lab.level),
         str(lab.minutes),
         lab.cell,
-        say(f"cli.state-{card.progress.state}"),
+        say(f"cli.state-{card.progress.shown_as}"),
         _score(card.progress, say),
         " ".join(name.partition("-")[0] for name in lab.prerequisites) or say("cli.none"),
         lab.title,

@@ -60,7 +60,7 @@ class Desk:
 
     def reset(self, lab: str, step: str | None) -> dict[str, Any]:
         report = self.learner.reset(lab, step)
-        return {"kept": str(report.kept), "removed": list(report.removed)}
+        return {"kept": str(report.kept) if report.kept else None, "removed": list(report.removed)}
 
     def submit(self, lab: str) -> dict[str, Any]:
         submitted = self.learner.hand_in(lab)
@@ -78,6 +78,7 @@ class Desk:
             "objectives": list(manifest.objectives),
             "prerequisites": [{"id": name, "met": done.get(name)} for name in manifest.prerequisites],
             "state": str(card.progress.state),
+            "shown_as": card.progress.shown_as,
             "done": done[card.lab.id],
             "points": card.progress.points,
             "max_points": card.progress.max_points,

@@ -96,7 +96,7 @@ def view_of(
         region=say("widget.region", title=manifest.title),
         about=say("widget.about", level=manifest.level, minutes=manifest.minutes),
         state=progress.state,
-        state_text=say(f"widget.state.{progress.state}"),
+        state_text=say(f"widget.state.{progress.shown_as}"),
         share=progress.points / progress.max_points if progress.max_points else 0.0,
         share_text=say(
             "widget.points.value", earned=number(progress.points), most=number(progress.max_points)

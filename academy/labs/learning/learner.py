@@ -17,6 +17,7 @@ from academy.labs.learning.progress import Progress, progress
 from academy.labs.learning.reset import ResetReport, check_step, reset_lab, reset_step
 from academy.labs.learning.source import solution_of
 from academy.labs.learning.submit import Submitted, write_submission
+from academy.labs.learning.teardown import standing
 from academy.labs.manifest import Manifest
 from academy.paths import Home
 from academy.service.process import up
@@ -150,6 +151,10 @@ class Learner:
             events = Events(up(self.home)).read(copy.id)
         return made_by(copy, self._manifest(copy), events, step)
 
+    def undoes(self, lab_id: str, step: str | None = None) -> tuple[str, ...]:
+        """Return what a reset of the copy, or of one step, would undo in the workspace, changing nothing."""
+        return standing(up(self.home), self.made(lab_id, step))
+
     def check_step(self, lab_id: str, step: str) -> None:
         """Refuse a step that the lab does not have; the error names those it has."""
         check_step(self._original(self.copy(lab_id)), step)
@@ -166,9 +171,8 @@ class Learner:
             report = reset_lab(info, copy, made, lambda: self._write_copy(lab))
         else:
             report = reset_step(info, copy, step, made, lambda folder: write_edition(lab, folder))
-        Events(info).append(
-            lab.id, EventKind.RESET, step=step, kept=str(report.kept), removed=list(report.removed)
-        )
+        kept = str(report.kept) if report.kept else None
+        Events(info).append(lab.id, EventKind.RESET, step=step, kept=kept, removed=list(report.removed))
         return report
 
     def submit(self, lab_id: str, to: Path | None = None) -> Path:

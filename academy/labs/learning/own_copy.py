@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import os
 import stat
@@ -73,6 +74,16 @@ def changed_files(folder: Path) -> list[Path]:
     return [name for name in files_in(folder) if before.get(str(name)) != _sha256(folder / name)]
 
 
+def same_content(one: Path, other: Path) -> bool:
+    """Tell whether two copies hold the same, hidden files and links too; compiled Python may differ."""
+    entries = [_entries(folder) for folder in (one, other)]
+    return entries[0] == entries[1] and all(
+        filecmp.cmp(one / name, other / name, shallow=False)
+        for name, mode in entries[0].items()
+        if stat.S_ISREG(mode)
+    )
+
+
 def files_in(folder: Path) -> Iterator[Path]:
     """Yield the regular files below a folder, relative to it.
 
@@ -93,6 +104,18 @@ def links_in(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if name not in _LEFT_BEHIND and not name.startswith(".")]
         found += [Path(here, name) for name in (*folders, *files) if Path(here, name).is_symlink()]
     return sorted(path.relative_to(folder) for path in found)
+
+
+def _entries(folder: Path) -> dict[Path, int]:
+    """Return what lies below a folder with its kind; what is neither file nor folder differs from all."""
+    found = {}
+    for here, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for path in (Path(here, name) for name in (*folders, *files) if name != RECORD):
+            kind = stat.S_IFMT(path.lstat().st_mode)
+            plain = stat.S_ISREG(kind) or stat.S_ISDIR(kind)
+            found[path.relative_to(folder) if plain else path] = kind
+    return found
 
 
 def _sha256(file: Path) -> str:

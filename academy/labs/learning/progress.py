@@ -49,6 +49,9 @@ class Progress:
 
     ``minutes`` is the time spent: the gaps between one event and the next, each counted as fifteen minutes
     at most, because a longer one was a pause. What comes after the last event is not known, so not counted.
+
+    ``worked_on_since`` tells of a lab that is handed in whether a task was checked, or a step reset, after
+    the last time: what was handed in is older then than the work.
     """
 
     lab: str
@@ -58,6 +61,12 @@ class Progress:
     tasks: tuple[TaskProgress, ...]
     minutes: float
     started_at: float | None
+    worked_on_since: bool = False
+
+    @property
+    def shown_as(self) -> str:
+        """What the state is called in texts: ``state``, or that there was work after it was handed in."""
+        return f"{self.state}-worked-on" if self.worked_on_since else str(self.state)
 
     def task(self, task_id: str) -> TaskProgress:
         """Return how far the learner is with one task of the lab."""
@@ -81,6 +90,7 @@ def progress(manifest: Manifest, events: Iterable[Event]) -> Progress:
         tasks=tasks,
         minutes=round(sum(min(later.at - event.at, LONGEST_GAP_S) for event, later in pairwise(own)) / 60, 1),
         started_at=own[0].at if own else None,
+        worked_on_since=_worked_on_since(own),
     )
 
 
@@ -113,6 +123,14 @@ def _state(tasks: Sequence[TaskProgress], events: Sequence[Event]) -> State:
     if tasks and all(task.passed for task in tasks):
         return State.DONE
     return State.STARTED
+
+
+def _worked_on_since(events: Sequence[Event]) -> bool:
+    kinds = [event.kind for event in _since_reset(events, None)]
+    if EventKind.SUBMITTED not in kinds:
+        return False
+    later = kinds[len(kinds) - kinds[::-1].index(EventKind.SUBMITTED) :]
+    return EventKind.CHECKED in later or EventKind.RESET in later
 
 
 def _since_reset(events: Sequence[Event], step: str | None) -> Sequence[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy as copying
 import re
 import shutil
@@ -17,19 +18,23 @@ from academy.errors import InvalidField, NotFound, choices
 from academy.labs.collection import Lab
 from academy.labs.editions import ipynb
 from academy.labs.learning.made import Made
-from academy.labs.learning.own_copy import damaged, files_in
+from academy.labs.learning.own_copy import damaged, files_in, same_content
 from academy.labs.learning.teardown import tear_down
 from academy.service.process import ServiceInfo
+
+# The folder beside the copies for those that a reset replaced.
+KEPT = "kept"
 
 
 @dataclass(frozen=True)
 class ResetReport:
     """``kept`` is where the old copy lies, ``removed`` says what was done to what it had made.
 
-    ``restored`` are the files of a step that are as they were at first again.
+    No old copy is kept of files that are as they were at first. ``restored`` are the files of a step that
+    are so again.
     """
 
-    kept: Path
+    kept: Path | None
     removed: tuple[str, ...]
     restored: tuple[str, ...] = ()
 
@@ -44,8 +49,13 @@ def reset_lab(info: ServiceInfo, copy: Lab, made: Made, write_copy: Callable[[],
     except BaseException:
         if not copy.folder.exists():
             kept.rename(copy.folder)  # better the old copy than none
+            _drop_empty(kept.parent)
         raise
-    return ResetReport(kept, removed)
+    if kept.is_symlink() or not same_content(kept, copy.folder):
+        return ResetReport(kept, removed)
+    shutil.rmtree(kept)
+    _drop_empty(kept.parent)
+    return ResetReport(None, removed)
 
 
 def reset_step(
@@ -68,10 +78,16 @@ def reset_step(
         except InvalidField as error:
             raise damaged(error, copy) from None
         removed = tear_down(info, made)
+        wanted = restored(found, original, step)
+        files = tuple(_changed_files(original, step, fresh.folder, copy.folder))
+        if wanted == found and not files:
+            return ResetReport(None, removed)
         kept = _aside(copy.folder)
         shutil.copytree(copy.folder, kept, symlinks=True)
-        ipynb.write(restored(found, original, step), copy.notebook)
-        files = tuple(_restored_files(original, step, fresh.folder, copy.folder))
+        if wanted != found:
+            ipynb.write(wanted, copy.notebook)
+        for name in files:
+            _restore(fresh.folder / name, copy.folder / name)
     return ResetReport(kept, removed, files)
 
 
@@ -123,24 +139,33 @@ def _place(cells: Sequence[NotebookNode], before: Sequence[str]) -> int:
     return next((at[cell_id] + 1 for cell_id in reversed(before) if cell_id in at), 0)
 
 
-def _restored_files(original: NotebookNode, step: str, fresh: Path, own: Path) -> Iterator[str]:
+def _changed_files(original: NotebookNode, step: str, fresh: Path, own: Path) -> Iterator[str]:
     source = "\n".join(cell.source for cell in original.cells if step_of(cell) == step)
     for name in files_in(fresh):
         if name.suffix == ".ipynb" or not re.search(rf"(?<![\w.-]){re.escape(name.name)}(?![\w-])", source):
             continue
         target = own / name
-        if target.is_file() and target.read_bytes() == (fresh / name).read_bytes():
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # a link that the learner put there is replaced, not written through
-        shutil.copy2(fresh / name, target)
-        yield str(name)
+        if not target.is_file() or target.read_bytes() != (fresh / name).read_bytes():
+            yield str(name)
+
+
+def _restore(fresh: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # a link that the learner put there is replaced, not written through
+    shutil.copy2(fresh, target)
 
 
 def _aside(folder: Path) -> Path:
-    """Return a name beside the folder for its old content that nothing has yet."""
+    """Return a name for the folder's old content that nothing has yet; its parent is there."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    name, number = folder.with_name(f"{folder.name}.kept-{stamp}"), 2
+    place = folder.with_name(KEPT)
+    place.mkdir(exist_ok=True)
+    name, number = place / f"{stamp}-{folder.name}", 2
     while name.exists():
-        name, number = folder.with_name(f"{folder.name}.kept-{stamp}-{number}"), number + 1
+        name, number = place / f"{stamp}-{number}-{folder.name}", number + 1
     return name
+
+
+def _drop_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # other copies are in it
+        folder.rmdir()

@@ -9,7 +9,7 @@ export function labView(lab, texts, actions) {
     element('nav', { 'aria-label': texts.say('back') }, button(texts.say('back'), 'back', actions.list)),
     element('h1', { tabindex: '-1', 'data-key': 'heading' }, lab.title),
     element('p', {}, facts(lab, texts)),
-    element('p', { class: 'academy-summary' }, score(lab, texts), ' ', bar(lab), ' ', texts.say(`state-${lab.state}`)),
+    element('p', { class: 'academy-summary' }, score(lab, texts), ' ', bar(lab), ' ', texts.say(`state-${lab.shown_as}`)),
     buttons(lab, texts, actions, started),
     element('h2', {}, texts.say('objectives')),
     element('ul', {}, lab.objectives.map(objective => element('li', {}, withCode(objective)))),

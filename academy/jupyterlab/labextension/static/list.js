@@ -69,7 +69,7 @@ function row(lab, texts, actions) {
     element('td', { class: 'academy-aside' }, String(lab.minutes)),
     element('td', { class: 'academy-aside' }, lab.cell),
     element('td', { class: 'academy-aside' }, prerequisites(lab, texts)),
-    element('td', { class: 'academy-state' }, texts.say(`state-${lab.state}`)),
+    element('td', { class: 'academy-state' }, texts.say(`state-${lab.shown_as}`)),
     element('td', {}, element('span', { class: 'academy-score' }, score(lab, texts)), bar(lab)),
     element('td', {}, details)
   );

@@ -160,7 +160,7 @@ export class LabsPage {
     const { kept, removed } = await this._server.act(lab.id, 'reset', { step: step?.id ?? null });
     await this._notebooks.reread(lab.notebook, { restart: !step });
     const resources = removed.length > 0 ? this._texts.say('removed', { names: removed.join(', ') }) : '';
-    return `${this._texts.say('reset-done', { ...names, kept })} ${resources}`.trim();
+    return `${this._texts.say(kept ? 'reset-done' : 'reset-same', { ...names, kept })} ${resources}`.trim();
   }
 
   async _submit(lab) {
