@@ -12,7 +12,7 @@ from academy.labs.collection import Collection
 from academy.labs.editions import ipynb
 from academy.labs.editions.edition import learner_edition
 from academy.labs.grading.own_code import OwnCode, own_code
-from academy.labs.grading.similarity import Similarity, similar, similarity_csv, similarity_page
+from academy.labs.grading.similarity import Similarity, similar, similarity_csv, similarity_page, summary
 from academy.labs.scaffold import new_lab
 from tests.labs_made_up import LAB, write_notebook
 
@@ -218,8 +218,50 @@ def test_the_page_shows_both_and_says_that_it_proves_nothing(release: Path) -> N
     assert line == {"lab": LAB, "learner": "ann", "other": "ben", "score": "1.00", "tokens_alike": "50"}
 
 
-def test_a_class_without_pairs_is_said_in_words(release: Path) -> None:
-    assert "No two are alike" in similarity_page({LAB: similar(codes(release, ann=ORIGINAL))})
+def test_a_class_without_pairs_is_said_in_words_for_those_compared(release: Path) -> None:
+    found = {LAB: similar(codes(release, ann=ORIGINAL, ben=INDEPENDENT["numpy"], carla=SHORT, dan=SHORT))}
+    page = similarity_page(found)
+    assert "Of the 2 compared, no two are alike" in page
+    assert "2 of 4 compared, 2 with too little code of their own, fewer than 45 tokens" in page
+    assert "(carla, dan)" in page
+    assert summary(found) == (
+        "Similarity: 2 of 4 submissions compared; 2 with fewer than 45 tokens of their own in every cell "
+        "are too short for it."
+    )
+
+
+def test_a_class_of_short_solutions_is_not_said_to_be_unalike(release: Path) -> None:
+    page = similarity_page({LAB: similar(codes(release, ann=SHORT, ben=SHORT))})
+    assert "There were no two to compare." in page
+    assert "no two are alike" not in page
+
+
+def test_a_class_that_was_compared_whole_is_said_to_be(release: Path) -> None:
+    found = {LAB: similar(codes(release, ann=ORIGINAL, ben=DISGUISED))}
+    assert summary(found) == "Similarity: 2 of 2 submissions compared."
+
+
+MEAN = """def average(numbers):
+    total = 0
+    count = 0
+    for number in numbers:
+        total += number
+        count += 1
+    if count == 0:
+        return 0
+    return total / count
+"""
+
+
+def test_two_short_standard_functions_alike_are_too_short_to_accuse(release: Path) -> None:
+    count = "    n = 0\n    for day in days:\n        if day > limit:\n            n += 1\n    return n\n"
+    learners = {"ann": (HEAD + count, MEAN), "ben": (HEAD + count, MEAN.replace("total", "s"))}
+    own = [
+        own_code(one, write_notebook(release.parent / f"{one}.ipynb", GIVEN, *cells), release)
+        for one, cells in learners.items()
+    ]
+    found = similar(own)
+    assert (pairs(found), found.too_short) == ([], ("ann", "ben"))
 
 
 DATA_HEAD = "from azure.ai.ml.constants import AssetTypes\nfrom azure.ai.ml.entities import Data\n\n"

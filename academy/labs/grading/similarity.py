@@ -20,7 +20,8 @@ from academy.labs.grading.page import page
 # How many tokens in a row must be the same to count: shorter ones are idioms.
 _LENGTH = 9
 # Fewer own tokens in one cell than this are too few ways to differ: a resource with all its arguments,
-# made in two lines, takes 35, and a loop that counts takes 20.
+# made in two lines, takes 35, a mean by a loop 34, and a loop that counts 20. Two such cells are no better:
+# both are written alike by many who work alone.
 _LEAST_TOKENS = 45
 _LEAST_SCORE = 0.5
 # What this share of a class wrote, and no fewer than so many, is common.
@@ -75,6 +76,18 @@ def similar(
     return Similarity(tuple(alike), len(long), short, tuple(code.learner for code in codes if code.cut))
 
 
+def summary(found: Mapping[str, Similarity]) -> str:
+    """Return in a sentence how many submissions of all labs were compared, and from which size on."""
+    compared = sum(similarity.compared for similarity in found.values())
+    short = sum(len(similarity.too_short) for similarity in found.values())
+    if not short:
+        return f"Similarity: {compared} of {compared} submissions compared."
+    return (
+        f"Similarity: {compared} of {compared + short} submissions compared; {short} with fewer than "
+        f"{_LEAST_TOKENS} tokens of their own in every cell are too short for it."
+    )
+
+
 def similarity_csv(found: Mapping[str, Similarity]) -> str:
     """Return the pairs of all labs as CSV."""
     rows: list[Sequence[object]] = [("lab", "learner", "other", "score", "tokens_alike")]
@@ -86,7 +99,7 @@ def similarity_csv(found: Mapping[str, Similarity]) -> str:
 
 def similarity_page(found: Mapping[str, Similarity]) -> str:
     """Return the pairs of all labs side by side, as HTML, with the plain word that this proves nothing."""
-    return page("similarity", labs=list(found.items()))
+    return page("similarity", labs=list(found.items()), least=_LEAST_TOKENS)
 
 
 # A sequence stands as its hash, which is compared at once; Python's own is another in each process, so that
