@@ -215,6 +215,13 @@ def test_the_yaml_has_options_that_tljh_knows(recipe: Path) -> None:
     assert int(found["limits"]["memory"][:-1]) >= 2 * 430  # twice what was measured
 
 
+def test_all_files_say_the_same_of_a_learners_memory(recipe: Path) -> None:
+    said = (recipe / "config.yaml").read_text()
+    assert "400 MB for each learner and 30 MB that all share once" in said
+    total = next(line.split() for line in (recipe / "README.md").read_text().splitlines() if "in all" in line)
+    assert total[2:4] == ["30", "400"]
+
+
 class Spawner(Configurable):
     """What JupyterHub's Spawner takes of the settings in the recipe, with its defaults."""
 
@@ -268,13 +275,14 @@ def test_the_script_is_a_script(recipe: Path) -> None:
 STUB = """#!/bin/sh
 echo "$(basename "$0") $*" >> "$RECORD"
 case "$*" in *"python find"*) echo "$RECORD" ;; esac
-case "$*" in *academy.labs.warm*) mkdir -p "$ACADEMY_ENVIRONMENT_CACHE/py3" ;; esac
+case "$*" in *academy.labs.warm*) mkdir -p "$ACADEMY_ENVIRONMENT_CACHE/py3"; echo "in $PWD" >> "$RECORD" ;;
+esac
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="the script sets TLJH up, for which it has to be root")
-def test_the_script_sets_a_hub_up_twice(tmp_path: Path, recipe: Path) -> None:
-    prefix, shared, source = tmp_path / "tljh-prefix", tmp_path / "shared", tmp_path / "source"
+def hub_and_checkout(root: Path) -> dict[str, str]:
+    """Make what the script finds on a machine with TLJH, and return the variables that lead it there."""
+    prefix, shared, source = root / "tljh-prefix", root / "shared", root / "source"
     for name in ("user/bin/python", "user/bin/academy", "user/bin/uv", "hub/bin/tljh-config"):
         (prefix / name).parent.mkdir(parents=True, exist_ok=True)
         (prefix / name).write_text(STUB)
@@ -282,19 +290,29 @@ def test_the_script_sets_a_hub_up_twice(tmp_path: Path, recipe: Path) -> None:
     for name in (
         "pyproject.toml",
         "academy/__init__.py",
+        "academy/labs/x.py",
+        "tests/x.py",
         "notebooks/90-a-b.ipynb",
         "labs/90-a-b/lab.yml",
+        "notebooks/91-c-d.ipynb",
+        "labs/91-c-d/lab.yml",
         ".git/x",
     ):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).write_text("content")
         (source / name).chmod(0o666)
-    environment = {
+    return {
         **os.environ,
         "TLJH_INSTALL_PREFIX": str(prefix),
         "ACADEMY_SHARED": str(shared),
-        "RECORD": str(tmp_path / "record"),
+        "RECORD": str(root / "record"),
     }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the script sets TLJH up, for which it has to be root")
+def test_the_script_sets_a_hub_up_twice(tmp_path: Path, recipe: Path) -> None:
+    prefix, shared, source = tmp_path / "tljh-prefix", tmp_path / "shared", tmp_path / "source"
+    environment = hub_and_checkout(tmp_path)
     for _ in range(2):
         done = subprocess.run(
             [recipe / "install.sh", source], env=environment, capture_output=True, text=True, cwd="/"
@@ -302,7 +320,9 @@ def test_the_script_sets_a_hub_up_twice(tmp_path: Path, recipe: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert (shared / "labs" / "notebooks" / "90-a-b.ipynb").is_file()
     assert (shared / "academy" / "pyproject.toml").is_file()
-    assert not (shared / "academy" / ".git").exists()
+    assert (shared / "academy" / "academy" / "labs" / "x.py").is_file()
+    for name in (".git", "notebooks", "labs", "tests"):
+        assert not (shared / "academy" / name).exists(), name
     for path in [shared, *shared.rglob("*")]:
         if not path.is_symlink():
             mode = stat.S_IMODE(path.stat().st_mode)
@@ -315,6 +335,25 @@ def test_the_script_sets_a_hub_up_twice(tmp_path: Path, recipe: Path) -> None:
     assert f"tljh-config set services.cull.timeout {settings['services']['cull']['timeout']}" in said
     assert "tljh-config reload hub" in said
     assert f"python -m pip install --quiet --editable {shared}/academy" in said
+    assert f"in {source}\n" in said, "the quickstart's script is in the checkout alone"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the script sets TLJH up, for which it has to be root")
+def test_the_script_shares_the_labs_that_are_named(tmp_path: Path, recipe: Path) -> None:
+    environment, source = hub_and_checkout(tmp_path), tmp_path / "source"
+    labs = tmp_path / "shared" / "labs"
+    for given, shared, status in (
+        ((), ["90-a-b", "91-c-d"], 0),
+        (("91-c-d",), ["91-c-d"], 0),
+        (("92-e-f",), ["91-c-d"], 1),
+    ):
+        done = subprocess.run(
+            [recipe / "install.sh", source, source, *given], env=environment, capture_output=True, text=True
+        )
+        assert done.returncode == status, done.stderr
+        assert sorted(path.name for path in (labs / "labs").iterdir()) == shared
+        assert sorted(path.stem for path in (labs / "notebooks").iterdir()) == shared
+    assert "has no lab 92-e-f" in done.stderr
 
 
 def test_the_script_says_what_is_missing(tmp_path: Path, recipe: Path) -> None:
