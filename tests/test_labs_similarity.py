@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from academy.cli import lab_grade
 from academy.labs.collection import Collection
 from academy.labs.editions import ipynb
 from academy.labs.editions.edition import learner_edition
 from academy.labs.grading.own_code import OwnCode, own_code
+from academy.labs.grading.reports import Written
 from academy.labs.grading.similarity import Similarity, similar, similarity_csv, similarity_page, summary
 from academy.labs.scaffold import new_lab
 from tests.labs_made_up import LAB, write_notebook
@@ -239,6 +241,14 @@ def test_a_class_of_short_solutions_is_not_said_to_be_unalike(release: Path) -> 
 def test_a_class_that_was_compared_whole_is_said_to_be(release: Path) -> None:
     found = {LAB: similar(codes(release, ann=ORIGINAL, ben=DISGUISED))}
     assert summary(found) == "Similarity: 2 of 2 submissions compared."
+
+
+def test_the_command_says_how_many_were_compared(
+    release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = {LAB: similar(codes(release, ann=SHORT, ben=SHORT))}
+    lab_grade._say_what_is_left([], found, Written(tmp_path), hidden=False)
+    assert "Similarity: 0 of 2 submissions compared; 2 with fewer than 45 tokens" in capsys.readouterr().out
 
 
 MEAN = """def average(numbers):
