@@ -117,7 +117,7 @@ class Suite:
             "report": str(report) if report else None,
         }
         write_json(results.request_file, request)
-        command = [sys.executable, "-m", "academy.labs.suite.runner", str(results.root)]
+        command = [sys.executable, "-P", "-m", "academy.labs.suite.runner", str(results.root)]
         with results.log_file.open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         threading.Thread(target=_note_end, args=(self._process, results), daemon=True).start()
