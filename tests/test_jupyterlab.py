@@ -148,7 +148,7 @@ def test_submit_says_when_the_notebook_that_was_handed_in_is_damaged(lab: Jupyte
     ("path", "body", "code", "says"),
     [
         ("labs/99-no-lab", None, 404, f"Labs: '{FIRST}'"),
-        (f"labs/{FIRST}/hint", {"task": "nothing"}, 404, "Tasks: 'count-long-months', 'register-table'"),
+        (f"labs/{FIRST}/hint", {"task": "nothing"}, 404, "Tasks: 'register-table', 'count-long-months'"),
         (f"labs/{FIRST}/hint", {}, 400, "takes the id of a task"),
         (f"labs/{FIRST}/reset", {"step": "nothing"}, 404, "Steps: 'clean-up'"),
         (f"labs/{FIRST}/paint", {}, 400, "Choose from 'hint', 'open'"),
