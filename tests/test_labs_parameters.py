@@ -103,6 +103,14 @@ def test_value_of_another_type_is_refused_by_name(
     assert refused.value.target == name
 
 
+def test_advice_fits_the_value_that_was_given(parameters: tuple[Parameter, ...]) -> None:
+    with pytest.raises(InvalidField, match="Write limit: float in the notebook"):
+        read_given(parameters, ["limit=2.5"])
+    for text in ("limit=abc", "limit=", "limit=true"):
+        with pytest.raises(InvalidField, match=r"it takes int \(default: 30\)\.$"):
+            read_given(parameters, [text])
+
+
 def test_unknown_name_is_refused_with_the_closest_and_all_names(parameters: tuple[Parameter, ...]) -> None:
     with pytest.raises(NotFound, match=r"'clean_upp'.* Did you mean 'clean_up'\?.*'data_name'"):
         checked(parameters, {"clean_upp": False})
@@ -152,3 +160,5 @@ def test_text_that_is_not_of_the_type_is_refused(parameters: tuple[Parameter, ..
         read_given(parameters, ["limits=3"])
     with pytest.raises(UserError, match="not NAME=VALUE"):
         read_given(parameters, ["limit"])
+    with pytest.raises(UserError, match="'=3' lacks a name: write NAME=VALUE"):
+        read_given(parameters, ["=3"])

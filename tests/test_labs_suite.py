@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +19,7 @@ import psutil
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
+from playwright.sync_api import sync_playwright
 
 from academy.errors import InvalidField
 from academy.labs.editions.metadata_schema import metadata_faults
@@ -25,7 +27,16 @@ from academy.labs.nursery import Nursery
 from academy.labs.suite.compare import Comparison
 from academy.labs.suite.near import Tolerance
 from academy.labs.suite.options import Edition, Options
-from academy.labs.suite.report import EditionReport, Status, edition_report
+from academy.labs.suite.page import write_page
+from academy.labs.suite.report import (
+    CellReport,
+    CheckReport,
+    EditionReport,
+    LabReport,
+    Status,
+    Verdict,
+    edition_report,
+)
 from academy.labs.suite.run import run_edition
 from tests.labs_suite import cell, displayed, printed, task_cells, write_lab
 
@@ -200,6 +211,9 @@ def test_update_writes_what_differs_and_keeps_the_rest(tmp_path: Path, nursery: 
     report = run_edition(lab, Edition.SOLVED, Options(update=True), nursery)
     after = nbformat.read(lab.notebook, as_version=4)
     assert report.updated
+    assert report.faults == ()
+    assert report.cells[-1].status is Status.UPDATED
+    assert report.cells[-1].difference == "-old\n+new"
     assert after.cells[-1].outputs[0].text == "new\n"
     assert after.cells[-2].outputs[0].text == "0.3\n"  # near enough, so it stays
     for one, other in zip(before.cells, after.cells, strict=True):
@@ -274,6 +288,21 @@ def test_command_says_a_line_per_lab_and_fails_when_one_does(
     assert f"Report: {folder / 'report.html'}" in found.stdout
 
 
+def test_command_passes_a_lab_whose_outputs_it_wrote_anew(tmp_path: Path) -> None:
+    write_lab(tmp_path, "54-is-renewed", [*task_cells(), cell("print('new')", printed("old\n"))])
+    write_lab(
+        tmp_path, "55-stays-broken", [*task_cells(), cell("print('new')", printed("old\n")), cell("1 / 0")]
+    )
+    found = academy_test("--collection", tmp_path, "-j", 2, "--update", home=tmp_path / "home")
+    assert found.returncode == 1, found.stdout
+    assert re.search(r"^updated 54-is-renewed +\d+\.\d s, outputs written$", found.stdout, re.MULTILINE)
+    assert re.search(r"^FAILED  55-stays-broken +\d+\.\d s$", found.stdout, re.MULTILINE)
+    assert "1 of 2 labs failed" in found.stdout
+    again = academy_test("54", "--collection", tmp_path, "--update", home=tmp_path / "home")
+    assert again.returncode == 0, again.stdout
+    assert re.search(r"^passed  54-is-renewed +\d+\.\d s", again.stdout, re.MULTILINE)
+
+
 def test_solved_edition_is_run_once(told: tuple[subprocess.CompletedProcess[str], Path]) -> None:
     # The learner's edition ends at its last check, before the cell that counts.
     assert (told[1] / "counted").read_text() == "x"
@@ -299,13 +328,45 @@ def test_page_shows_differences_and_needs_nothing_else(
 ) -> None:
     page = (told[1] / "report.html").read_text()
     assert '<span class="removed">-old</span>' in page
-    assert "<td>cell cell-5 (number 6)</td>" in page
+    assert '<td class="place">cell cell-5 (number 6)</td>' in page
     assert '<span class="added">+&lt;b&gt;new&lt;/b&gt;</span>' in page
     assert not re.search(r"(src|href)=.https?:|@import|url\(", page)
     for link in re.findall(r'href="([^#"]+)"', page):
         assert (told[1] / link).is_file()
     assert "prefers-color-scheme: dark" in page
     assert "Slowest cells" in page
+
+
+@pytest.mark.parametrize("width", [1100, 400])
+def test_page_keeps_to_the_width_of_the_window(tmp_path: Path, width: int) -> None:
+    write_page([wide_report()], tmp_path / "report.html", seconds=1.0, jobs=1)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.goto((tmp_path / "report.html").as_uri())
+        root = page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        beyond = page.evaluate(
+            """[...document.querySelectorAll("table, td, pre, details, details > div")]
+            .filter((one) => one.scrollWidth > Math.max(one.clientWidth, one.offsetWidth)
+              || one.getBoundingClientRect().right > innerWidth)
+            .map((one) => `${one.tagName}.${one.className}`)"""
+        )
+        place = page.locator("td.place", has_text="cell cell-5").bounding_box()
+        browser.close()
+    assert root[0] <= root[1]
+    assert beyond == []
+    assert place is not None
+    assert place["width"] > 150  # the place of a cell does not wrap word by word
+
+
+def wide_report() -> LabReport:
+    """Return what has long lines wherever a report shows text."""
+    long = "x" * 400 + " and words" * 40
+    one = CellReport(5, "cell-5", "cell cell-5 (number 5)", long, Status.DIFFERS, 12.3, reason=long)
+    one = replace(one, difference=f"-{long}\n+{long}", traceback=long, stderr=long, reached=long)
+    check = CheckReport("count", "Count the long months", Verdict.NO_RESULT, fault=long)
+    solved = EditionReport("51-wide-here", (one,), (check,), (long,))
+    return LabReport("51-wide-here", "Count", solved)
 
 
 def test_executed_notebooks_are_kept(told: tuple[subprocess.CompletedProcess[str], Path]) -> None:
@@ -430,6 +491,39 @@ def test_pytest_runs_what_is_selected_only(collection: Path, tmp_path: Path) -> 
     assert found.returncode == 0, found.stdout + found.stderr
     assert "5 passed, 5 deselected" in found.stdout
     assert counted.read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--academy-parameter", "limit=high"], "The parameter limit is 'high'"),
+        (["--academy-parameter", "limits=3"], "Did you mean 'limit'?"),
+        (["--academy-parameter", "limit=3", "--academy-update"], "leave --academy-update out"),
+        (["--academy-rtol", "-1"], "--academy-rtol"),
+    ],
+)
+def test_plugin_refuses_what_the_command_refuses(
+    collection: Path, tmp_path: Path, options: list[str], said: str
+) -> None:
+    found = pytest_run(collection, "labs/50-is-well", *options, COUNTED=str(tmp_path / "counted"))
+    assert found.returncode == pytest.ExitCode.USAGE_ERROR, found.stdout + found.stderr
+    assert said in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_plugin_refuses_parameters_for_more_than_one_lab(collection: Path) -> None:
+    found = pytest_run(collection, "labs", "--academy-parameter", "limit=3")
+    assert found.returncode == pytest.ExitCode.USAGE_ERROR, found.stdout + found.stderr
+    assert "Parameters (--academy-parameter) are those of one lab: name it." in found.stderr
+
+
+def test_plugin_takes_parameters_and_a_tolerance(tmp_path: Path) -> None:
+    write_lab(tmp_path, "53-takes-limit", [*task_cells(), cell("print(limit / 7)", printed("4.5\n"))])
+    given = ("--academy-parameter", "limit=32")
+    assert pytest_run(tmp_path, "notebooks", *given).returncode == pytest.ExitCode.TESTS_FAILED
+    for near in ("--academy-rtol=0.1", "--academy-atol=0.1"):
+        found = pytest_run(tmp_path, "notebooks", *given, near)
+        assert found.returncode == 0, found.stdout + found.stderr
 
 
 def test_plugin_stands_back_for_nbval_and_elsewhere(collection: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import psutil
@@ -13,7 +14,9 @@ import pytest
 
 from academy.labs.collection import Collection
 from academy.labs.nursery import Nursery
+from academy.labs.suite.junit import write_junit
 from academy.labs.suite.options import Edition, Options
+from academy.labs.suite.page import write_page
 from academy.labs.suite.report import LabReport, Status, Verdict
 from academy.labs.suite.run import run_edition
 from academy.labs.suite.schedule import Gathering, run_units
@@ -35,6 +38,11 @@ def lab_that_hangs(root: Path, lab: str) -> None:
     hanging = cell("print('about to wait', flush=True)\nimport time; time.sleep(600)")
     cells = [*task_cells(), hanging, cell("print('after')", printed("after\n"))]
     write_lab(root, lab, cells, limits="{cell_s: 2, lab_s: 60}")
+
+
+def lab_that_prints_much_and_hangs(root: Path, lab: str) -> None:
+    printing = "print(*range(1000), sep='\\n', flush=True)\nimport time; time.sleep(600)"
+    write_lab(root, lab, [*task_cells(), cell(printing)], limits="{cell_s: 2, lab_s: 60}")
 
 
 def lab_that_hangs_before_its_task(root: Path, lab: str) -> None:
@@ -138,6 +146,7 @@ PLANTED: dict[str, Callable[[Path, str], None]] = {
     "25-hangs-early": lab_that_hangs_before_its_task,
     "26-hangs-stubbornly": lab_that_hangs_and_heeds_no_interrupt,
     "27-breaks-checks": lab_whose_checks_cannot_be_imported,
+    "28-prints-on": lab_that_prints_much_and_hangs,
 }
 
 # Faults that show, or must not show a second time, on the learner's edition; the others are run solved only.
@@ -213,6 +222,24 @@ def test_notebook_that_hangs_is_cut_and_what_was_reached_is_kept(
     assert DONE in str(executed.cells)
     assert "about to wait" in str(executed.cells)
     assert "after" not in str([one.outputs for one in executed.cells if one.cell_type == "code"])
+
+
+def test_output_of_a_cell_that_was_cut_is_in_both_reports(
+    reports: dict[str, LabReport], tmp_path: Path
+) -> None:
+    lab = reports["12-hangs-here"]
+    assert lab.cells[4].reached == "about to wait"
+    assert [cell.reached for cell in lab.cells if cell is not lab.cells[4]] == [""] * 5
+    write_junit([lab], tmp_path / "junit.xml")
+    root = ElementTree.parse(tmp_path / "junit.xml")
+    assert [found.text for found in root.iter("system-out")] == ["about to wait"]
+    write_page([lab], tmp_path / "report.html", seconds=1.0, jobs=1)
+    assert ">about to wait</pre>" in (tmp_path / "report.html").read_text()
+
+
+def test_output_of_a_cell_that_was_cut_is_bounded(reports: dict[str, LabReport]) -> None:
+    lines = reports["28-prints-on"].cells[4].reached.splitlines()
+    assert lines == ["…", *(str(number) for number in range(970, 1000))]
 
 
 def test_learners_edition_goes_on_behind_a_cell_that_hangs(reports: dict[str, LabReport]) -> None:
@@ -293,7 +320,9 @@ def test_solution_that_fails_its_check_is_reported(reports: dict[str, LabReport]
 def test_hidden_tests_that_fail_on_the_solution_are_reported_as_such(reports: dict[str, LabReport]) -> None:
     lab = reports["20-hidden-fails"]
     assert lab.cells[-1].status is Status.FAILED
-    assert "the hidden tests fail on the solved edition: AssertionError" in lab.cells[-1].reason
+    place = 'cell cell-4 (number 4) "check("count-long")"'
+    failing = "the hidden tests fail on the solved edition, at 'assert long == 8': AssertionError"
+    assert lab.problems == (f"{place}: {failing}",)
     assert "assert long == 8" in lab.cells[-1].traceback
     assert "\x1b" not in lab.cells[-1].traceback
 

@@ -93,18 +93,16 @@ def _plan(
 
 
 def _values(labs: Sequence[Lab], given: Sequence[str], *, update: bool) -> dict[str, Any]:
-    from academy.client.sdk import quick_jsonschema
-    from academy.labs.parameters import parameters_of, read_given
-
     if not given:
         return {}
-    if len(labs) != 1:
-        raise Failure("Parameters (-p) are those of one lab: name it.", _INVALID)
-    if update:
-        raise Failure("With parameters (-p), outputs are not those to store: leave --update out.", _INVALID)
+    from academy.client.sdk import quick_jsonschema
+    from academy.labs.parameters import parameters_of, read_given
+    from academy.labs.suite.given import lab_with_parameters
+
+    lab = lab_with_parameters(labs, update=update, named="-p", update_named="--update")
     with quick_jsonschema():  # for reading notebooks
         from academy.labs.editions import ipynb
-    return read_given(parameters_of(ipynb.read(labs[0].notebook)), given)
+    return read_given(parameters_of(ipynb.read(lab.notebook)), given)
 
 
 def _await_ready(nursery: Nursery) -> None:
@@ -137,9 +135,10 @@ def _progress(labs: Sequence[Lab], options: Options, jobs: int, nursery: Nursery
 
 
 def _say(lab: LabReport, width: int) -> None:
-    outcome = "passed" if lab.passed else "FAILED"
-    updated = ", outputs written" if lab.solved.updated else ""
-    click.echo(f"{outcome}  {lab.lab:<{width}}  {lab.seconds:6.1f} s{updated}")
+    renewed = any(cell.difference for cell in lab.cells)  # a difference that was not written is a fault
+    outcome = "FAILED " if not lab.passed else "updated" if renewed else "passed "
+    written = ", outputs written" if lab.solved.updated else ""
+    click.echo(f"{outcome} {lab.lab:<{width}}  {lab.seconds:6.1f} s{written}")
     for problem in lab.problems:
         click.echo("        " + problem.replace("\n", "\n        "))
     for cell in lab.cells:

@@ -103,7 +103,7 @@ def checked(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[s
                 f"it takes {parameter.type} (default: {parameter.default})."
                 + (
                     f" Write {name}: float in the notebook if it takes any number."
-                    if _half(parameter)
+                    if _half(parameter) and isinstance(value, float)
                     else ""
                 ),
                 target=name,
@@ -119,6 +119,8 @@ def read_given(parameters: Sequence[Parameter], given: Sequence[str]) -> dict[st
         name, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"{text!r} is not NAME=VALUE, such as limit=30.")
+        if not name:
+            raise UserError(f"{text!r} lacks a name: write NAME=VALUE, such as limit=30.")
         values[name] = known[name].read(value) if name in known else value
     return checked(parameters, values)
 

@@ -113,7 +113,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         try:
             self.execute_cell(cell, index)
         except CellExecutionError as error:
-            self._note(cell, index, error, Status.FAILED, f"{error.ename}: {error.evalue}")
+            self._note(cell, index, error, Status.FAILED, f"{error.ename}: {error.evalue}".removesuffix(": "))
             if not course.go_on:
                 raise _Cut from None
         except CellTimeoutError as error:

@@ -107,6 +107,8 @@ class CellItem(LabItem):
             raise Fault("\n".join(part for part in shown if part))
 
     def _show(self, cell: CellReport) -> None:
+        if cell.reached:
+            self.add_report_section("call", "output", cell.reached)
         if cell.stderr:
             self.add_report_section("call", "stderr", cell.stderr)
         self.user_properties.append(("seconds", round(cell.seconds, 3)))

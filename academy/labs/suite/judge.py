@@ -21,6 +21,9 @@ from academy.labs.suite.report import CellReport, CheckReport, Status, Verdict
 # Terminal colours in tracebacks.
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07")
 _MOST_STDERR = 4000
+_MOST_SHOWN = 4000
+_MOST_LINES = 30
+_ARROW = re.compile(r"^-+> \d+ (.*)$", re.MULTILINE)
 _HIDDEN_TESTS = re.compile(r"###\s*BEGIN HIDDEN TESTS")
 
 Ended = Mapping[str, tuple[Status, str]]
@@ -121,7 +124,7 @@ def _cell(ran: Ran, cell: NotebookNode, index: int, comparison: Comparison) -> C
     if status is Status.FAILED:
         traceback = _traceback(outputs)
         if _hidden_tests_failed(ran, cell):
-            reason = f"the hidden tests fail on the solved edition: {reason}"
+            reason = f"the hidden tests fail on the solved edition{_failing_line(traceback)}: {reason}"
     return CellReport(
         index + 1,
         cell.id,
@@ -134,6 +137,7 @@ def _cell(ran: Ran, cell: NotebookNode, index: int, comparison: Comparison) -> C
         plain(reason).strip(),
         plain(written(outputs, "stderr"))[-_MOST_STDERR:],
         marks(cell).compare and cell.execution_count is not None,
+        _last_shown(outputs) if status in (Status.TIMED_OUT, Status.CUT) else "",
     )
 
 
@@ -145,6 +149,25 @@ def _hidden_tests_failed(ran: Ran, cell: NotebookNode) -> bool:
 def _traceback(outputs: list[NotebookNode]) -> str:
     raised = [output for output in outputs if output.output_type == "error"]
     return plain("\n".join("\n".join(output.traceback) for output in raised))
+
+
+def _failing_line(traceback: str) -> str:
+    """Return where in the cell it failed, as IPython's arrow points to it."""
+    found = _ARROW.search(traceback)
+    return f", at {found[1].strip()!r}" if found else ""
+
+
+def _last_shown(outputs: list[NotebookNode]) -> str:
+    """Return the last lines that a cell printed or displayed."""
+    shown = plain(written(outputs, "stdout"))
+    shown += "".join(
+        f"{output.data.get('text/plain', '')}\n"
+        for output in outputs
+        if output.output_type in ("display_data", "execute_result")
+    )
+    lines = shown.rstrip().splitlines()
+    last = "\n".join(["…", *lines[-_MOST_LINES:]] if len(lines) > _MOST_LINES else lines)
+    return last if len(last) <= _MOST_SHOWN else "…" + last[-_MOST_SHOWN:]
 
 
 def _on_solved(ran: Ran, task: Task, result: Mapping[str, Any] | None) -> CheckReport:

@@ -67,6 +67,8 @@ def _cell(case: ElementTree.Element, cell: CellReport) -> None:
     elif cell.status.is_fault:
         details = "\n".join(part for part in (cell.reason, cell.difference, cell.traceback) if part)
         _add(case, "failure", cell.reason, details, kind=str(cell.status))
+    if cell.reached:
+        ElementTree.SubElement(case, "system-out").text = _text(cell.reached)
     if cell.stderr:
         ElementTree.SubElement(case, "system-err").text = _text(cell.stderr)
 

@@ -21,6 +21,7 @@ _SYMBOLS = {
     Status.SKIPPED: "-",
     Status.NOT_REACHED: "·",
     Status.DIFFERS: "≠",
+    Status.UPDATED: "✓",
 }
 _FAULT = "✗"
 

@@ -41,6 +41,7 @@ class Places:
             traceback=self._text(cell.traceback),
             reason=self._text(cell.reason),
             stderr=self._text(cell.stderr),
+            reached=self._text(cell.reached),
         )
 
     def _check(self, check: CheckReport) -> CheckReport:

@@ -8,19 +8,24 @@ also under pytest-xdist.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from academy.errors import AcademyError
+from academy.labs.parameters import parameters_of, read_given
+from academy.labs.suite.given import lab_with_parameters
 from academy.labs.suite.items import RESULTS, LabFile, LabItem, lab_file, lab_of
+from academy.labs.suite.near import Tolerance
 from academy.labs.suite.options import Edition, Options
 from academy.labs.suite.results import Results
 from academy.labs.suite.units import Unit
@@ -42,6 +47,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--academy-jobs", metavar="N", type=int, help="How many runs side by side. Default: the cores."
     )
+    group.addoption(
+        "--academy-parameter", action="append", default=[], metavar="NAME=VALUE", help="For one lab."
+    )
+    for kind, default, of in (("rtol", Tolerance.rtol, "Relative"), ("atol", Tolerance.atol, "Absolute")):
+        group.addoption(
+            f"--academy-{kind}",
+            metavar="FLOAT",
+            type=_amount,
+            default=default,
+            help=f"{of}, for numbers. Default: {default:g}.",
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -108,11 +124,17 @@ class Suite:
         option, results = self._config.option, self.results
         report = Path(option.academy_report).absolute() if option.academy_report else None
         folder = report / "notebooks" if report else None
+        options = Options(
+            Tolerance(option.academy_rtol, option.academy_atol),
+            parameters=_values(units, option.academy_parameter, update=option.academy_update),
+            update=option.academy_update,
+            folder=folder,
+        )
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
         request = {
             "units": [unit.to_json() for unit in units],
-            "options": Options(update=option.academy_update, folder=folder).to_json(),
+            "options": options.to_json(),
             "jobs": option.academy_jobs or os.cpu_count() or 1,
             "report": str(report) if report else None,
         }
@@ -121,6 +143,29 @@ class Suite:
         with results.log_file.open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         threading.Thread(target=_note_end, args=(self._process, results), daemon=True).start()
+
+
+def _amount(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise ValueError(text)
+    return value
+
+
+def _values(units: Sequence[Unit], given: Sequence[str], *, update: bool) -> dict[str, Any]:
+    if not given:
+        return {}
+    labs = list(dict.fromkeys(unit.lab for unit in units))
+    try:
+        lab = lab_with_parameters(
+            labs, update=update, named="--academy-parameter", update_named="--academy-update"
+        )
+        notebook = json.loads(lab.notebook.read_text(encoding="utf-8-sig"))
+        return read_given(parameters_of(notebook), given)
+    except AcademyError as error:
+        raise pytest.UsageError(error.message) from None
+    except (ValueError, KeyError) as error:
+        raise pytest.UsageError(f"{lab.notebook} is not a notebook: {error}") from None
 
 
 def _note_end(process: subprocess.Popen[bytes], results: Results) -> None:

@@ -13,6 +13,7 @@ class Status(StrEnum):
 
     PASSED = "passed"
     DIFFERS = "differs"
+    UPDATED = "updated"
     FAILED = "failed"
     TIMED_OUT = "timed out"
     CUT = "cut"
@@ -21,7 +22,7 @@ class Status(StrEnum):
 
     @property
     def is_fault(self) -> bool:
-        return self not in (Status.PASSED, Status.SKIPPED)
+        return self not in (Status.PASSED, Status.UPDATED, Status.SKIPPED)
 
 
 class Verdict(StrEnum):
@@ -41,7 +42,8 @@ class CellReport:
     ``number`` counts all cells from 1, and ``place`` is what messages call the cell: its id and number.
     ``line`` is the source's first line. ``difference`` is a unified
     diff of the stored output (``-``) and the new one (``+``). ``reason`` says in words why the cell is
-    not ``PASSED``. ``compared`` tells whether outputs were looked at.
+    not ``PASSED``. ``compared`` tells whether outputs were looked at. ``reached`` is the
+    end of what a cell had shown that was cut.
     """
 
     number: int
@@ -55,6 +57,7 @@ class CellReport:
     reason: str = ""
     stderr: str = ""
     compared: bool = True
+    reached: str = ""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from academy.labs.suite.engine import NAME, Course, own_event_loop, register
 from academy.labs.suite.judge import Ran, cell_reports, check_reports, last_check
 from academy.labs.suite.options import Edition, Options
 from academy.labs.suite.places import Places
-from academy.labs.suite.report import EditionReport, LabReport, Verdict
+from academy.labs.suite.report import CellReport, EditionReport, LabReport, Status, Verdict
 from academy.labs.suite.surroundings import stage, surroundings
 from academy.labs.suite.update import write_outputs
 
@@ -79,7 +79,16 @@ def _solved(lab: Lab, place: _Place) -> EditionReport:
     checks = check_reports(ran, manifest, place.edition)
     well = all(check.verdict is Verdict.PASSED for check in checks)
     updated = options.update and well and write_outputs(lab.notebook, ran, cells)
-    return EditionReport(lab.id, cells, checks, updated=updated)
+    return EditionReport(lab.id, _renewed(cells) if updated else cells, checks, updated=updated)
+
+
+def _renewed(cells: tuple[CellReport, ...]) -> tuple[CellReport, ...]:
+    """Return the reports of cells whose outputs were written: a difference is no fault any more."""
+    reason = "the output differed from the stored one, and was written anew"
+    return tuple(
+        replace(cell, status=Status.UPDATED, reason=reason) if cell.status is Status.DIFFERS else cell
+        for cell in cells
+    )
 
 
 def _learners(lab: Lab, place: _Place) -> EditionReport:
