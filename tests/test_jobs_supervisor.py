@@ -339,6 +339,16 @@ def is_ready(process: psutil.Process, forkserver: psutil.Process) -> bool:
         return False
 
 
+def test_a_supervisor_whose_job_was_removed_ends(start: Callable[..., Started], tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    job = start(f"echo begun; until [ -e {go} ]; do sleep 0.05; done")
+    job.wait_for_log("begun")
+    job.folder.root.rename(tmp_path / "gone")
+    go.touch()
+    wait_for_end(job.supervisor)
+    assert not job.folder.root.exists()
+
+
 def test_two_supervisors_never_run_one_job(start: Callable[..., Started], server: ForkServer) -> None:
     job = start("echo ran >> outputs/times; sleep 0.2")
     wait_for_end(supervisor_of(server, job.folder))

@@ -116,11 +116,16 @@ class Supervisor:
             self._record(done)
 
     def _record(self, done: Done) -> None:
-        """Write the record; while the disk is full, wait for room, for how the job ended is worth keeping."""
+        """Write the record; while the disk is full, wait for room, for how the job ended is worth keeping.
+
+        A job whose folder was removed has no record any more.
+        """
         deadline = time.monotonic() + _ROOM_PATIENCE_S
         while True:
             try:
                 done.write(self._folder)
+            except FileNotFoundError:
+                return
             except OSError:
                 if time.monotonic() > deadline:
                     raise
