@@ -65,10 +65,13 @@ class JupyterLab:
 def jupyterlab(root: Path) -> Iterator[JupyterLab]:
     """Start it, and end it with its kernels and the service that it started."""
     _write_labs(Collection(root / "labs"))
+    (root / "academy").mkdir()  # where they start it, a folder has the package's name, as a clone has
     port = _free_port()
     command = _command(root, "lab", "open", "--no-browser", "--port", str(port))
     with (root / "log").open("w") as log:
-        process = subprocess.Popen(command, env=_environment(root), stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=root, env=_environment(root), stdout=log, stderr=subprocess.STDOUT
+        )
     try:
         yield JupyterLab(root, port, _token(root / "log", port, process))
     finally:
@@ -85,7 +88,7 @@ def _write_labs(collection: Collection) -> None:
 
 
 def _command(root: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-c", _ACADEMY, str(root / "prefix"), *arguments]
+    return [sys.executable, "-P", "-c", _ACADEMY, str(root / "prefix"), *arguments]
 
 
 def _environment(root: Path) -> dict[str, str]:

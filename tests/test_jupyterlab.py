@@ -222,7 +222,7 @@ def test_a_copy_outside_jupyterlabs_folder_has_no_address_there(lab: JupyterLab,
 def test_a_session_is_this_machines_alone_and_knows_its_home(tmp_path: Path) -> None:
     session = Session(Home(tmp_path))
     command = session.command(browser=False)
-    assert command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert command[:4] == [sys.executable, "-P", "-m", "jupyterlab"]
     assert "--ServerApp.ip=127.0.0.1" in command
     assert not any("token" in part for part in command)  # Jupyter makes one up; nobody reads it in `ps`
     environment = session.environment({"JUPYTER_CONFIG_PATH": "/own", "PATH": "/bin"})

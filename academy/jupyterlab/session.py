@@ -56,7 +56,7 @@ class Session:
             Something else listens on ``port``.
         """
         command = [
-            *(sys.executable, "-m", "jupyterlab", "--log-level=WARN"),
+            *(sys.executable, "-P", "-m", "jupyterlab", "--log-level=WARN"),
             f"--ServerApp.ip={LOOPBACK}",
             f"--ServerApp.root_dir={self.home.work.resolve()}",
             f"--LabApp.default_url={self.page}",
