@@ -761,19 +761,22 @@ def test_list_starts_no_service_and_reads_what_the_last_one_recorded(
     assert "academy up" in elsewhere.stderr
 
 
-def test_list_takes_less_than_three_tenths_of_a_second(learner: Learner) -> None:
+def test_list_takes_little_more_than_the_libraries_that_it_needs(learner: Learner) -> None:
     for number in range(15):  # as many labs as the curriculum has
         new_lab(learner.collection, f"{number:02}-take-time")
     environment = {**os.environ, "ACADEMY_HOME": str(learner.home.root)}
     command = [COMMAND, "lab", "list", "--collection", str(learner.collection.root)]
+    libraries = [sys.executable, "-c", "import click, http.client, psutil, sqlite3, yaml"]
 
-    def seconds() -> float:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
+    def seconds(argv: list[str]) -> float:
+        process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, env=environment)
         _, _, usage = os.wait4(process.pid, 0)
         process.returncode = 0
         return usage.ru_utime + usage.ru_stime
 
-    assert min(seconds() for _ in range(3)) < 0.3
+    # Processor time, and beside each other: a busy or slow machine slows both.
+    pairs = [(seconds(command), seconds(libraries)) for _ in range(5)]
+    assert min(one for one, _ in pairs) < 3 * min(other for _, other in pairs)
 
 
 def test_an_empty_collection_says_where_labs_are_looked_for(learner: Learner, tmp_path: Path) -> None:
