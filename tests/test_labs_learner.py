@@ -449,6 +449,24 @@ def test_a_job_that_has_ended_is_not_promised_to_be_undone(learner: Learner, ser
     learner.reset(OTHER)
 
 
+@pytest.mark.parametrize("step", [None, "count"])
+def test_a_file_in_the_place_of_old_copies_is_named_before_anything_is_torn_down(
+    learner: Learner, service: Service, step: str | None
+) -> None:
+    learner.start(OTHER)
+    notebook = learner.home.work / OTHER / f"{OTHER}.ipynb"
+    set_name(notebook, "tables-of-ben")
+    make_resources(service.info, "tables-of-ben")
+    (learner.home.work / "kept").write_text("mine")
+    with pytest.raises(Conflict, match="kept, but that is a file"):
+        learner.reset(OTHER, step)
+    assert "tables-of-ben" in notebook.read_text()
+    assert (learner.home.work / "kept").read_text() == "mine"
+    listed, endpoint, job = what_is_there(service.info, "tables-of-ben")
+    assert (listed, endpoint) == (True, True)
+    assert job != "Canceled"
+
+
 def test_no_old_copy_is_kept_of_files_that_were_not_changed(learner: Learner) -> None:
     folder = learner.start(OTHER).parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}

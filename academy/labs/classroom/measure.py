@@ -203,7 +203,7 @@ def _is_of(pid: int, root: Path) -> bool:
 
 
 def _jupyterlab(environment: dict[str, str], root: Path) -> Measured:
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0"]
+    command = [sys.executable, "-P", "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", "--port=0"]
     command += ["--ServerApp.allow_root=True", f"--ServerApp.root_dir={root}"]
     with (root / "jupyterlab.log").open("wb") as log:
         server = subprocess.Popen(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from academy.errors import InvalidField, NotFound, choices
+from academy.errors import Conflict, InvalidField, NotFound, choices
 from academy.labs.collection import Lab
 from academy.labs.editions import ipynb
 from academy.labs.learning.made import Made
@@ -40,9 +40,15 @@ class ResetReport:
 
 
 def reset_lab(info: ServiceInfo, copy: Lab, made: Made, write_copy: Callable[[], None]) -> ResetReport:
-    """Tear down what the lab made, move the copy aside, and have a fresh one written."""
-    removed = tear_down(info, made)
+    """Tear down what the lab made, move the copy aside, and have a fresh one written.
+
+    Raises
+    ------
+    Conflict
+        There is no place for the old copy; nothing was done.
+    """
     kept = _aside(copy.folder)
+    removed = tear_down(info, made)
     copy.folder.rename(kept)
     try:
         write_copy()
@@ -69,7 +75,10 @@ def reset_step(
     ------
     InvalidField
         The notebook cannot be read any more, so that only the whole lab can be restored.
+    Conflict
+        There is no place for the old copy; nothing was done.
     """
+    _check_place(copy.folder)
     with tempfile.TemporaryDirectory(dir=copy.folder.parent, prefix=".reset.") as place:
         fresh = write_edition(Path(place) / copy.id)
         original = ipynb.read(fresh.notebook)
@@ -158,12 +167,20 @@ def _restore(fresh: Path, target: Path) -> None:
 def _aside(folder: Path) -> Path:
     """Return a name for the folder's old content that nothing has yet; its parent is there."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    place = folder.with_name(KEPT)
+    place = _check_place(folder)
     place.mkdir(exist_ok=True)
     name, number = place / f"{stamp}-{folder.name}", 2
     while name.exists():
         name, number = place / f"{stamp}-{number}-{folder.name}", number + 1
     return name
+
+
+def _check_place(folder: Path) -> Path:
+    """Return the folder for old copies, which may not be there yet; refuse what is no folder."""
+    place = folder.with_name(KEPT)
+    if place.exists() and not place.is_dir():
+        raise Conflict(f"Old copies are kept in the folder {place}, but that is a file. Rename or move it.")
+    return place
 
 
 def _drop_empty(folder: Path) -> None:
