@@ -68,6 +68,20 @@ def solved(merged: Merged) -> bool:
     return SOLVED in cell_of(merged.notebook, "count").source
 
 
+def test_a_notebook_worked_on_in_the_source_is_graded_with_the_paths_of_the_edition(
+    release: Any, source: Any
+) -> None:
+    submission = copy.deepcopy(source)
+    path = f'open("../labs/{LAB}/data/months.csv")'
+    cell_of(submission, "count")["source"] += f"\n{path}"
+    merged = put_back(release, submission)
+    assert merged.untouched == frozenset()
+    assert cell_of(merged.notebook, "count").source.endswith('open("./data/months.csv")')
+    assert cell_of(submission, "count").source.endswith(path)
+    # Given cells differ in paths alone, but for the check that holds the hidden tests.
+    assert [note.split(" was ")[0] for note in merged.notes] == ["The check of the task count-long-months"]
+
+
 def test_submission_as_it_was_given_needs_no_note(release: Any, submission: Any) -> None:
     merged = put_back(release, submission)
     assert merged.notes == ()

@@ -5,6 +5,7 @@
   added to one of them (imports, definitions, new names) is kept in a cell after it, or before a check;
   changes of given code and of parameters are not: a task is graded on what everyone was given.
 - Cells of the learner's own stay behind the cell that they stood behind.
+- Paths of the lab's source (``../labs/NN-verb-noun/``) are as in the edition: some work in the source itself.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from academy.labs.editions.additions import additions, names_set
-from academy.labs.editions.edition import own, tags
+from academy.labs.editions.edition import in_one_folder, own, tags
 from academy.labs.editions.matching import Match, match, same_text
 from academy.labs.editions.notes import Kind, Note, folded
 
@@ -44,8 +45,9 @@ def put_back(release: NotebookNode, submission: NotebookNode) -> Merged:
     Read both with ``ipynb.read``: it brings old notebooks up to date, and refuses what is none.
     """
     notes: list[Note] = []
+    handed_in, submission = submission, in_one_folder(submission, own(release)["lab"])
     found = match(release.cells, submission.cells)
-    notes += map(Note, _on_the_whole(release, submission, found))
+    notes += map(Note, _on_the_whole(release, handed_in, found))
     extra = _extra_cells(release, submission, found, notes)
     locked = [cell for cell in release.cells if cell.cell_type == "code" and not own(cell).get("task")]
     given = names_set(cell.source for cell in locked)
