@@ -18,7 +18,7 @@ import psutil
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
-from academy.errors import InvalidField, NotFound
+from academy.errors import Conflict, InvalidField, NotFound, ServiceUnavailable
 from academy.kernel import extension, startup
 from academy.labs.checks import CheckResult, Facts, OwnValues, load_checks, run_check
 from academy.labs.collection import Collection
@@ -317,16 +317,18 @@ def test_a_check_whose_service_cannot_be_started_passes_all_the_same_and_is_not_
         kernel.run("%load_ext academy\n" + SOLVED)
         kernel.run(
             "import academy.labs.learning.notebook as own\n"
-            "def cannot(home): raise own.ServiceUnavailable('no')\nown.up = cannot"
+            "def cannot(home): raise own.ServiceUnavailable('the disk is full')\nown.up = cannot"
         )
         end(service)
         lines = kernel.text("check('count-long-months')").splitlines()
         assert lines[0] == "Count the long months: done. 1 of 1 points."
-        assert len(lines) == 2
-        assert "not in your progress" in lines[1]
-        assert "academy up" in lines[1]
+        assert len(lines) == 3
+        assert lines[1].strip() == "The service did not run, and could not be started: the disk is full"
+        assert "not in your progress" in lines[2]
+        assert "academy up" in lines[2]
         (live,) = live_kernels(service.home, LAB)
         outside = ask_kernel(live, LAB, ["count-long-months"]).text
+        assert "could not be started: the disk is full" in outside
         assert "then check again" in outside
         assert "cell" not in outside
         assert "Hint 1 of 3" in kernel.text("hint('count-long-months')")
@@ -336,14 +338,44 @@ def test_a_check_whose_service_cannot_be_started_passes_all_the_same_and_is_not_
         assert "No service runs" in shown
 
 
-# What a notebook is given, and what is taken back.
-
-
 @pytest.fixture
 def shell() -> Any:
     from traitlets.config import Config
 
     return InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (
+            ServiceUnavailable("It ended. Its log is service.log:\nTraceback"),
+            "It ended. Its log is service.log",
+        ),
+        (Conflict("The port 5000 is taken."), "The port 5000 is taken."),
+        (OSError(28, "No space left on device"), "[Errno 28] No space left on device"),
+        (subprocess.CalledProcessError(1, "python"), "Command 'python' returned non-zero exit status 1."),
+    ],
+)
+def test_why_the_service_could_not_be_started_is_said_in_one_line(
+    copy: Path, nowhere: Path, shell: Any, monkeypatch: pytest.MonkeyPatch, case: tuple[Exception, str]
+) -> None:
+    error, reason = case
+
+    def cannot(home: Home) -> None:
+        raise error
+
+    monkeypatch.setenv("ACADEMY_LANGUAGE", "en")
+    monkeypatch.chdir(copy.parent)
+    monkeypatch.setattr(notebook, "up", cannot)
+    shell.run_cell(SOLVED)
+    said = notebook.Guide(shell, Home(nowhere / "home")).check("count-long-months").text.splitlines()
+    assert said[0] == "Count the long months: done. 1 of 1 points."
+    assert said[1].strip() == f"The service did not run, and could not be started: {reason}"
+    assert "not in your progress" in said[2]
+
+
+# What a notebook is given, and what is taken back.
 
 
 def test_names_are_given_where_they_are_free_and_taken_back(shell: Any, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -233,7 +234,7 @@ class Guide:
     def _awake(self) -> tuple[str, ...]:
         """Start the service when it does not run, before anything waits for it; return what to say of it.
 
-        One that cannot be started is no reason to fail: what needs it says so, and the rest goes on.
+        One that cannot be started is no reason to fail: why is said, and what does not need it goes on.
         """
         now, say = status(self.home), texts()
         notes: tuple[str, ...] = ()
@@ -242,8 +243,9 @@ class Guide:
         else:
             try:
                 address = up(self.home).address
-            except (AcademyError, OSError):
-                return ()
+            except (AcademyError, OSError, subprocess.SubprocessError) as error:
+                reason = str(error).partition("\n")[0].rstrip(":")  # below it is the log's end
+                return (say("notebook.service-not-started", reason=reason),)
             notes = (say("notebook.service-started"),)
         if self.address not in ("", address):
             _follow(self.address, address)
