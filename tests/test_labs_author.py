@@ -836,12 +836,18 @@ def test_a_misspelled_environment_or_compute_is_named(draft: Draft, code: str, d
         'Environment(name="sklern-1.5")\ncommand(environment="sklern-1.5@latest")',
         'AmlCompute(name=table.name)\ncommand(compute="some")',
         '!az ml compute create --name some\njob.compute = "some"',
+        'subprocess.run("az ml compute create --name some", shell=True)\njob.compute = "some"',
         'Environment(image="mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu22.04:latest")',
     ],
 )
 def test_environments_and_computes_that_are_there_are_let_be(draft: Draft, code: str) -> None:
     draft.cell("connect", add="\n" + code)
     assert draft.findings() == []
+
+
+def test_text_that_names_a_command_of_the_shell_makes_no_compute(draft: Draft) -> None:
+    draft.cell("connect", add='\nprint("az ml compute create --name some")\njob.compute = "some"')
+    assert ["no compute 'some'" in one.what for one in draft.findings()] == [True]
 
 
 @pytest.mark.parametrize(

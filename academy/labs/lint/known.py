@@ -12,7 +12,7 @@ from functools import partial
 from academy.compute.defaults import default_computes
 from academy.environments import curated
 from academy.errors import choices
-from academy.labs.lint.source import Cell, Finding, Rule, Source, called
+from academy.labs.lint.source import Cell, Finding, Rule, Source, called, shell_line
 from academy.labs.lint.texts import texts_of
 
 _COMPUTES = ("compute", "default_compute")
@@ -25,7 +25,7 @@ _MAKERS = {
 }
 # What may make environments and computes that the text does not name.
 _LOADING = ("load_environment", "load_compute")
-_SHELL = re.compile(r"\baz\b.*\b(?:environment|compute)\b.*\b(?:create|attach)\b")
+_MAKING = re.compile(r"\baz\b.*\b(?:environment|compute)\b.*\b(?:create|attach)\b")
 
 _REGISTRY = re.compile(r"azureml://registries/azureml/environments/([^/]+)/(?:labels|versions)/([^/]+)", re.I)
 _OF_WORKSPACE = re.compile(r"(?:azureml:)?([A-Za-z0-9][\w.-]*)(?:@|:)([\w.-]+)")
@@ -91,8 +91,7 @@ def _there(source: Source) -> _There:
     names: dict[str, set[str]] = {"environment": set(), "compute": set()}
     others = False
     for call in (call for cell in source.cells for call in cell.calls()):
-        words = " ".join(str(one.value) for one in call.args if isinstance(one, ast.Constant))
-        others |= called(call) in _LOADING or bool(_SHELL.search(words))
+        others |= called(call) in _LOADING or bool(_MAKING.search(shell_line(call)))
         for kind, makers in _MAKERS.items():
             given = [one.value for one in call.keywords if one.arg == "name"]
             if makers.fullmatch(called(call)) and given:

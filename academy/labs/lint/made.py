@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from academy.compute.defaults import default_computes
-from academy.labs.lint.source import Cell, Finding, Source, called
+from academy.labs.lint.source import Cell, Finding, Source, called, shell_line
 from academy.labs.lint.texts import Texts, texts_of
 
 # The SDK's classes, and the type that lab.yml has for what they make.
@@ -24,7 +24,6 @@ TYPES = {
 _CREATING = re.compile(r"(?:begin_)?create_or_update|begin_create")
 _DELETING = re.compile(r"(?:begin_)?delete(?:_\w+)?")
 _CLEANING = re.compile(r"(?:begin_)?(?:delete|archive|stop|cancel)(?:_\w+)?")
-_SHELL = ("system", "getoutput", "run_cell_magic", "run_line_magic")
 _SHELL_CLEANING = re.compile(r"\baz\b.*\b(?:delete|archive|stop|cancel)\b")
 _SHELL_DELETING = re.compile(r"\baz\b.*\bonline-(?:endpoint|deployment)\b.*\bdelete\b")
 # Deleting one of these leaves an endpoint as it is.
@@ -143,7 +142,5 @@ def _tells(node: ast.AST, method: re.Pattern[str], shell: re.Pattern[str]) -> bo
     """Tell whether a call is of such a function, or of such a line of the shell."""
     if not isinstance(node, ast.Call):
         return False
-    words = " ".join(str(one.value) for one in node.args if isinstance(one, ast.Constant))
-    if called(node) in _SHELL:
-        return bool(shell.search(words))
-    return isinstance(node.func, ast.Name) and bool(method.fullmatch(node.func.id))
+    of_method = isinstance(node.func, ast.Name) and method.fullmatch(node.func.id)
+    return bool(of_method or shell.search(shell_line(node)))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from academy.labs.lint.source import Cell, called
+from academy.labs.lint.source import SHELL, Cell, called, shell_line
 
 # Calls whose first argument, or whose object, is a file that has to be there.
 _READING = re.compile(
@@ -26,7 +26,6 @@ _WRITING = re.compile(
     r"(?:to_|write|save|dump|mk|make|touch|copy|move|rename|replace|download|extract|unpack|symlink|link)\w*"
     r"|url(?:retrieve|open)|unlink|rmtree|remove|TarFile"
 )
-_SHELL = ("system", "getoutput", "run_cell_magic", "run_line_magic")
 _TELLING = ("print", "display", "check", "hint", "solution")
 # What may put files anywhere: what is read after that is let be.
 _OPAQUE = ("system", "getoutput", "extractall", "unpack_archive", "download", "download_artifacts", "chdir")
@@ -89,9 +88,8 @@ class _Reader:
         self.found.opaque |= name in _OPAQUE or getattr(owner, "id", "") in _OPAQUE_MODULES
         if name in _TELLING:
             return
-        if name in _SHELL:
-            texts = (one.value for one in call.args if isinstance(one, ast.Constant))
-            self.found.written |= {word for text in texts for word in str(text).split() if _is_relative(word)}
+        if name in SHELL:
+            self.found.written |= {word for word in shell_line(call).split() if _is_relative(word)}
             return
         writes = _writes(call, name)
         for node, reads in self._parts(call, name, owner):

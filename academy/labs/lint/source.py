@@ -19,6 +19,9 @@ from academy.labs.editions import edition, ipynb
 from academy.labs.editions.layout import as_text, files_of
 from academy.labs.manifest import Manifest
 
+# Calls that run a line of the shell: of IPython, os and subprocess.
+SHELL = ("system", "getoutput", "run_cell_magic", "run_line_magic")
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -158,3 +161,11 @@ def called(call: ast.Call) -> str:
     """Return the name that a call calls: ``update`` of ``display(x).update(y)``."""
     function: Any = call.func
     return str(getattr(function, "attr", getattr(function, "id", "")))
+
+
+def shell_line(call: ast.Call) -> str:
+    """Return the shell's line that a call runs, as far as the text tells it; empty for other calls."""
+    owner = getattr(call.func, "value", None)
+    if called(call) not in SHELL and getattr(owner, "id", "") != "subprocess":
+        return ""
+    return " ".join(str(one.value) for one in call.args if isinstance(one, ast.Constant))
