@@ -346,7 +346,7 @@ def shell() -> Any:
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    "case",
     [
         (
             ServiceUnavailable("It ended. Its log is service.log:\nTraceback"),
