@@ -487,6 +487,29 @@ def test_no_old_copy_is_kept_of_files_that_were_not_changed(learner: Learner) ->
     assert [card.lab.id for card in learner.cards()] == [LAB, OTHER]
 
 
+def test_a_copy_that_is_a_link_is_kept_as_a_link_to_the_same_folder(
+    learner: Learner, collection: Collection, tmp_path: Path
+) -> None:
+    notebook = learner.start(LAB)
+    notebook.parent.rename(tmp_path / "elsewhere")
+    notebook.parent.symlink_to(Path("..", "elsewhere"))
+    source = collection.lab(LAB).notebook
+    sound = source.read_text()
+    source.write_text("broken")
+    with pytest.raises(InvalidField):
+        learner.reset(LAB)
+    assert notebook.parent.samefile(tmp_path / "elsewhere")
+    source.write_text(sound)
+
+    kept = learner.reset(LAB).kept
+
+    assert kept is not None
+    assert kept.is_symlink()
+    assert (kept / notebook.name).samefile(tmp_path / "elsewhere" / notebook.name)
+    assert not notebook.parent.is_symlink()
+    assert "NotImplementedError" in notebook.read_text()
+
+
 @pytest.mark.parametrize("content", [None, "title: ["])
 def test_a_copy_whose_manifest_is_gone_or_damaged_is_reset(learner: Learner, content: str | None) -> None:
     notebook = learner.start(LAB)

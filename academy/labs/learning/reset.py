@@ -49,7 +49,7 @@ def reset_lab(info: ServiceInfo, copy: Lab, made: Made, write_copy: Callable[[],
     """
     kept = _aside(copy.folder)
     removed = tear_down(info, made)
-    copy.folder.rename(kept)
+    _keep(copy.folder, kept)
     try:
         write_copy()
     except BaseException:
@@ -162,6 +162,15 @@ def _restore(fresh: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)  # a link that the learner put there is replaced, not written through
     shutil.copy2(fresh, target)
+
+
+def _keep(folder: Path, kept: Path) -> None:
+    """Move the folder; a link is made anew, for a relative one would lead elsewhere from there."""
+    if folder.is_symlink():
+        kept.symlink_to(folder.resolve())
+        folder.unlink()
+    else:
+        folder.rename(kept)
 
 
 def _aside(folder: Path) -> Path:
