@@ -7,23 +7,29 @@ import datetime as dt
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from nbformat.v4 import new_notebook
 from pandas.testing import assert_frame_equal, assert_series_equal
 
 from academy.labs.checks import NotYet, OwnValues
+from academy.labs.editions import ipynb
+from academy.labs.grading import marking
 from academy.labs.grading.conversation import Conversation, Ended, Process
 from academy.labs.grading.deferral import can_wait
 from academy.labs.grading.grade import MODULES, GradeOptions, grade, grade_all
 from academy.labs.grading.hidden import Own, imports_of, run_hidden
+from academy.labs.grading.marking import Marking
 from academy.labs.grading.outputs import Outputs
 from academy.labs.grading.plain import Garbled, TooLarge, dumps, loads
 from academy.labs.grading.remote import RemoteError, RemoteObject, RemoteValues
+from academy.labs.grading.room import Room
 from academy.labs.grading.scores import Graded, HiddenResult
 from academy.labs.grading.snapshot import TooMuch, snapshot
 from academy.labs.grading.tables import decoder, encoder
@@ -326,6 +332,67 @@ def test_what_counts_in_hidden_tests(source: str, passed: int, failed: int) -> N
     trap = dict.fromkeys(("sum", "np", "sqrt", "check", "value", "ml_client"), 3)
     result = hidden(source, f=lambda x: x, **trap)
     assert (result.passed, result.failed) == (passed, failed), result.details
+
+
+# An author's code that catches what ends it, for a while that is longer than its limit.
+STUBBORN = """
+def stubborn():
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        try:
+            while time.monotonic() < until:
+                pass
+        except Exception:
+            pass
+    return True
+"""
+
+
+@pytest.fixture
+def limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Marking]:
+    """Return what marks with a check and hidden tests that have half a second in all, and no service."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(marking, "_SLACK_S", 0.4)
+    monkeypatch.setattr(marking, "up", lambda noted: SimpleNamespace(address="nowhere"))
+    monkeypatch.setattr(marking, "connect", lambda root: None)
+    room = Room(tmp_path)
+    for folder in (room.lab, room.aside):
+        folder.mkdir(parents=True)
+
+    def made(check: str, hidden: str) -> Marking:
+        checks, notebook = tmp_path / "checks.py", tmp_path / "lab.ipynb"
+        checks.write_text(f"import time\nfrom academy.labs.checks import check\n{STUBBORN}\n{check}")
+        ipynb.write(new_notebook(), notebook)
+        lab = SimpleNamespace(checks_file=checks, notebook=notebook)
+        tests = f"import time\n{STUBBORN}\n{hidden}"
+        pack: Any = SimpleNamespace(lab=lab, hidden={TASK.id: tests})
+        nobody: Any = None
+        return Marking(pack, room, nobody, 0.1)
+
+    return made
+
+
+def test_code_that_catches_its_end_is_ended_and_what_held_before_counts(
+    limited: Callable[[str, str], Marking],
+) -> None:
+    expects = "    facts.expect({}, expected='a', found='b')\n"
+    check = "@check('count', parts=2)\ndef count(facts):\n" + expects.format(True)
+    marked = limited(check + expects.format("stubborn()"), "assert True\nassert stubborn()\nassert not None")
+
+    score = marked.check(TASK)
+    assert (score.check.points, score.check.error) == (0.5, "")
+    assert score.cut == "time: the notebook did not answer within 0 s"
+    result, trouble = marked.hidden(TASK)
+    assert result is not None
+    assert (result.passed, result.failed) == (1, 2), result.details
+    assert trouble == score.cut
+
+
+def test_a_lab_whose_checks_have_no_end_is_told_apart(limited: Callable[[str, str], Marking]) -> None:
+    score = limited("stubborn()", "").check(TASK)
+    assert (score.check.points, score.check.error) == (0.0, "")
+    assert score.check.found == "the notebook to answer within 0 seconds; found no answer"
+    assert score.cut == "time: the notebook did not answer within 0 s"
 
 
 def test_imports_are_those_of_the_lab_and_only_of_known_modules() -> None:

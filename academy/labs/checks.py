@@ -224,8 +224,8 @@ def run_check(
 ) -> CheckResult:
     """Run the check of ``task`` on ``facts``; ``hint`` is passed on in a result that did not pass.
 
-    In the main thread, a check that takes longer than ``limit_s`` ends as one that did not pass; None sets
-    no limit.
+    In the main thread, a check that takes longer than ``limit_s``, or than a ``time_limit`` of the caller's,
+    ends as one that did not pass, and its other parts count; None sets no limit.
 
     Raises
     ------

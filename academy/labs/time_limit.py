@@ -6,7 +6,7 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # Code that catches everything is interrupted again after so many seconds.
@@ -22,8 +22,8 @@ class TooLate(BaseException):
 
 
 @contextlib.contextmanager
-def time_limit(limit_s: float | None) -> Iterator[None]:
-    """Raise ``TooLate`` in the work below when it takes longer.
+def time_limit(limit_s: float | None, tell: Callable[[], object] | None = None) -> Iterator[None]:
+    """Call ``tell`` and raise ``TooLate`` in the work below when it takes longer.
 
     Only the main thread of a process takes signals: on another one, and on a system that has no timer of
     this kind, the work is not limited, nor is it with None. A timer that ran before goes on afterwards.
@@ -35,6 +35,8 @@ def time_limit(limit_s: float | None) -> Iterator[None]:
 
     def late(_number: int, _frame: Any) -> None:
         if not over:
+            if tell is not None:
+                tell()
             raise TooLate(limit_s)
 
     began = time.monotonic()

@@ -15,6 +15,7 @@ from typing import Any
 from academy.labs.checks import Values
 from academy.labs.grading.scores import HiddenResult
 from academy.labs.manifest import Task
+from academy.labs.time_limit import TooLate
 
 # What the lab's own notebook imports of these is imported here too, and not taken from the kernel.
 _OWN_MODULES = frozenset(
@@ -45,7 +46,8 @@ def run_hidden(source: str, task: Task, values: Values, own: Own) -> HiddenResul
     """Run a task's hidden tests on the values of a notebook.
 
     The points are the share of the asserts that hold: an ``assert``, a call of a function whose name
-    begins with ``assert``, a ``with`` block that expects an exception. An assert in a loop is one.
+    begins with ``assert``, a ``with`` block that expects an exception. An assert in a loop is one. When the
+    caller's ``time_limit`` is over, what held until then counts.
     """
     try:
         statements = ast.parse(source).body
@@ -54,16 +56,19 @@ def run_hidden(source: str, task: Task, values: Values, own: Own) -> HiddenResul
         return HiddenResult(0.0, task.hidden_points, 0, 1, (detail,))
     weights = _weights(statements)
     names = _Names(values, own)
-    passed, failed = 0, 0
+    passed = 0
     details: list[str] = []
-    for statement, weight in zip(statements, weights, strict=True):
-        problem = _run(statement, names)
-        if problem:
-            details.append(f"line {statement.lineno}: {problem}"[:_MOST_DETAIL])
-            names.broken |= set(_stored([statement]))
-            failed += weight
-        else:
-            passed += weight
+    try:
+        for statement, weight in zip(statements, weights, strict=True):
+            problem = _run(statement, names)
+            if problem:
+                details.append(f"line {statement.lineno}: {problem}"[:_MOST_DETAIL])
+                names.broken |= set(_stored([statement]))
+            else:
+                passed += weight
+    except TooLate as late:
+        details.append(f"line {statement.lineno}: {late}; what follows was not run")
+    failed = sum(weights) - passed
     if not any(weights):  # nothing is asserted: they pass when nothing fails
         passed, failed = int(not details), int(bool(details))
     points = round(task.hidden_points * passed / (passed + failed), 4)

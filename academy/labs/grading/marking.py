@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +22,7 @@ from academy.labs.grading.room import Room
 from academy.labs.grading.scores import HiddenResult, TaskScore
 from academy.labs.grading.snapshot import snapshot
 from academy.labs.manifest import Task
+from academy.labs.time_limit import TooLate, time_limit
 from academy.service.process import up
 
 # Beyond the kernel's own limit: for what a check does here, such as looking at the service.
@@ -90,12 +90,14 @@ class Marking:
     def _guarded(self, work: Callable[[], Any], values: RemoteValues) -> Any:
         """Do the work within its time; return what it gives, or the words for why it gave nothing."""
         try:
-            with _limited(self.limit_s + _SLACK_S, values):
+            with time_limit(self.limit_s + _SLACK_S, values.late):
                 return work()
+        except TooLate:
+            return _said(values.late())
         except AcademyError as error:
             return error.message
         except NoAnswer as error:
-            return f"{error.expected}; found {error.found}"
+            return _said(error)
         except Exception as error:  # noqa: BLE001  an author's code, on what a learner made
             traceback.print_exc()  # in the log of this process, which is the instructor's
             return f"{type(error).__name__}: {error}"
@@ -114,17 +116,5 @@ def no_hidden(task: Task, reason: str) -> HiddenResult | None:
     return HiddenResult(0.0, task.hidden_points, 0, 0, (reason,))
 
 
-@contextlib.contextmanager
-def _limited(limit_s: float, values: RemoteValues) -> Iterator[None]:
-    """Raise ``NoAnswer`` in the work below when it takes longer; for the main thread of a process."""
-
-    def late(_number: int, _frame: Any) -> None:
-        raise values.late()
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+def _said(error: NoAnswer) -> str:
+    return f"{error.expected}; found {error.found}"
