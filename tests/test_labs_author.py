@@ -850,6 +850,56 @@ def test_text_that_names_a_command_of_the_shell_makes_no_compute(draft: Draft) -
     assert ["no compute 'some'" in one.what for one in draft.findings()] == [True]
 
 
+CURATED = "mcr.microsoft.com/azureml/curated"
+SCHEMAS = "$schema: https://azuremlschemas.azureedge.net/latest"
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (f"environment:\n  image: {CURATED}/sklern-1.5:54\n", f"'{CURATED}/sklern-1.5:54'"),
+        (f"jobs:\n  train: {{environment: {{image: '{CURATED}/sklern-1.5'}}}}\n", "sklern-1.5'"),
+        ("settings:\n  default_compute: >-\n    azureml:cpu-clustr\n", "'azureml:cpu-clustr'"),
+        ("jobs:\n- compute: 'cpu-clustr'  # the cluster\n", "no compute 'cpu-clustr'"),
+        ("name: blue\nendpoint_name: months\ntype: kubernetes\ncompute: blue\n", "no compute 'blue'"),
+        (f"{SCHEMAS}/environment.schema.json\nname: blue\ncompute: blue\n", "no compute 'blue'"),
+        ("name: sklern-1.5\ntype: amlcompute\nenvironment: azureml:sklern-1.5:1\n", "'azureml:sklern-1.5:1'"),
+        ("name: sklern-1.5\ndependencies: []\nenvironment: sklern-1.5@latest\n", "'sklern-1.5@latest'"),
+    ],
+)
+def test_a_misspelled_name_in_a_yaml_file_is_named(draft: Draft, content: str, what: str) -> None:
+    (draft.lab.folder / "job.yml").write_text(content)
+    (found,) = draft.findings()
+    assert (found.rule, found.file) == ("known-names", f"labs/{LAB}/job.yml")
+    assert what in found.what
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "compute: ${{parent.inputs.target}}\n",
+        "compute:\n  target: x\n",
+        "compute:\nenvironment: ''\n",
+        f"image: {CURATED}/sklearn-1.5:latest\n",
+        f"{SCHEMAS}/vmCompute.schema.json\nname: some\ncompute: some\n",
+        "name: some\ntype: ComputeInstance\ncompute: azureml:some\n",
+        f"{SCHEMAS}/environment.schema.json\nname: sklern-1.5\nenvironment: azureml:sklern-1.5:1\n",
+        "name: sklern-1.5\nconda_file: conda.yml\nenvironment: azureml:sklern-1.5:1\n",
+        "compute: &same\n- *same\n",
+        "compute: nowhere\nday: 2024-13-45\n",
+        "compute: {{ nowhere }}\n",
+        "compute: nowhere\nday: !!timestamp today\n",
+        "compute: nowhere\ncount: !!int ''\n",
+        "compute: nowhere\nbroken: [\n",
+        "compute: nowhere\ndeep: " + "[" * 5000,
+        "- compute\n",
+    ],
+)
+def test_what_a_yaml_file_rightly_names_is_let_be(draft: Draft, content: str) -> None:
+    (draft.lab.folder / "job.yml").write_text(content)
+    assert draft.findings() == []
+
+
 @pytest.mark.parametrize(
     ("code", "call"),
     [

@@ -5,9 +5,14 @@ from __future__ import annotations
 import ast
 import difflib
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
 
 from academy.compute.defaults import default_computes
 from academy.environments import curated
@@ -30,8 +35,14 @@ _MAKING = re.compile(r"\baz\b.*\b(?:environment|compute)\b.*\b(?:create|attach)\
 _REGISTRY = re.compile(r"azureml://registries/azureml/environments/([^/]+)/(?:labels|versions)/([^/]+)", re.I)
 _OF_WORKSPACE = re.compile(r"(?:azureml:)?([A-Za-z0-9][\w.-]*)(?:@|:)([\w.-]+)")
 _IMAGE = re.compile(r"mcr\.microsoft\.com/azureml/curated/([\w.-]+)(?:[:@].*)?", re.I)
-_LINE = re.compile(rf"^\s*(?:-\s+)?({'|'.join(_KEYS)}):\s*[\"']?([^\s\"'#{{]+)", re.M)
-_YAML_NAME = re.compile(r"^name:\s*[\"']?([\w.-]+)", re.M)
+# What says in a YAML file of the SDK's that it makes an environment or a compute.
+_ENVIRONMENT_KEYS = {"image", "build", "conda_file", "inference_config"}
+_COMPUTE_TYPES = ("amlcompute", "computeinstance", "kubernetes", "virtualmachine", "synapsespark")
+
+# What a YAML reader raises at broken text, and at dates, tags and depths that it cannot make into values.
+_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+
+_Document = tuple[Path, Any]
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,41 @@ def _fault(what: str, text: str, close: Sequence[str], known: Sequence[str]) -> 
     return f"There is no {what} {text!r}.", f"Did you mean {close[0]!r}?" + " " + there if close else there
 
 
-def _there(source: Source) -> _There:
+def _documents(source: Source) -> Iterator[_Document]:
+    """Yield the lab's YAML files with what they hold: not its manifest, nor what cannot be read."""
+    for path, text in source.texts:
+        if path.suffix in (".yml", ".yaml") and path.name != "lab.yml":
+            try:
+                yield path, yaml.safe_load(text)
+            except _UNREADABLE:
+                continue
+
+
+def _given_in(document: Any) -> Iterator[tuple[str, str]]:
+    """Yield what YAML gives as an environment or a compute, at whatever depth."""
+    waiting, seen = deque([document]), set()
+    while waiting:
+        node = waiting.popleft()
+        if id(node) in seen or not isinstance(node, dict | list):
+            continue
+        seen.add(id(node))
+        waiting += node.values() if isinstance(node, dict) else node
+        if isinstance(node, dict):
+            yield from ((key, node[key]) for key in _KEYS if isinstance(node.get(key), str) and node[key])
+
+
+def _kind_of(document: dict[Any, Any]) -> str:
+    """Return what a YAML file makes: an environment, a compute, or something else, which is empty."""
+    schema = str(document.get("$schema") or "").rsplit("/", 1)[-1].split(".")[0].lower()
+    if schema:
+        return "environment" if schema == "environment" else "compute" if "compute" in schema else ""
+    if "type" in document:
+        is_compute = str(document["type"]).lower() in _COMPUTE_TYPES and "endpoint_name" not in document
+        return "compute" if is_compute else ""
+    return "environment" if _ENVIRONMENT_KEYS & document.keys() else ""
+
+
+def _there(source: Source, documents: Sequence[_Document]) -> _There:
     texts = texts_of(source)
     names: dict[str, set[str]] = {"environment": set(), "compute": set()}
     others = False
@@ -98,10 +143,10 @@ def _there(source: Source) -> _There:
                 name = texts.value(given[0])
                 names[kind] |= {name} if name else set()
                 others |= name is None
-    for path, text in source.texts:
-        if path.suffix in (".yml", ".yaml") and path.name != "lab.yml":
-            for made in names.values():
-                made.update(_YAML_NAME.findall(text))
+    for _, document in documents:
+        kind = _kind_of(document) if isinstance(document, dict) else ""
+        if kind and "name" in document:
+            names[kind].add(str(document["name"]))
     return _There(frozenset(names["environment"]), frozenset(names["compute"]), others)
 
 
@@ -125,17 +170,17 @@ def _named(source: Source) -> Iterator[tuple[Cell, str, str]]:
 
 
 def _known(source: Source) -> Iterator[Finding]:
-    there = _there(source)
+    documents = list(_documents(source))
+    there = _there(source, documents)
     for cell, key, text in _named(source):
         fault = there.fault(key, text)
         if fault:
             yield partial(source.in_notebook, "known-names")(*fault, cell)
-    for path, content in source.texts:
-        if path.suffix in (".yml", ".yaml") and path.name != "lab.yml":
-            for key, text in dict.fromkeys(_LINE.findall(content)):
-                fault = there.fault(key, text)
-                if fault:
-                    yield source.in_file("known-names", path, *fault)
+    for path, document in documents:
+        for key, text in dict.fromkeys(_given_in(document)):
+            fault = there.fault(key, text)
+            if fault:
+                yield source.in_file("known-names", path, *fault)
 
 
 RULES = (Rule("known-names", "curated environments and computes that are named are there", _known),)
