@@ -251,8 +251,7 @@ def test_the_table_has_points_means_and_notes(manifest: Manifest) -> None:
 
 
 def test_what_was_not_graded_has_no_points_anywhere(manifest: Manifest, tmp_path: Path) -> None:
-    refusal = replace(graded("carl", (0.0, 0.0, 0.0)), error="no notebook")  # grading gives zeros beside it
-    made = sheets([row(graded("ann")), row(refusal)], {LAB: manifest})
+    made = sheets([row(graded("ann")), row(refused("carl", "no notebook"))], {LAB: manifest})
     assert made[0].means() == (2.0, 2.0, 4.0)
     _, carl = read(csvfile.plain(made))
     assert {carl[name] for name in carl if name not in {"learner", "lab", "notes"}} == {""}

@@ -19,7 +19,7 @@ from academy.labs.grading.scores import Graded, HiddenResult, Submission, TaskSc
 from academy.labs.grading.submissions import safe_name
 from academy.labs.grading.supervisor import Supervisor
 from academy.labs.grading.wholesome import wholesome_data
-from academy.labs.grading.worker import Order, zero
+from academy.labs.grading.worker import Order
 from academy.labs.manifest import Limits
 from academy.labs.nursery import Nursery, NurseryError
 from academy.labs.nursery.birth import Birth
@@ -67,13 +67,9 @@ def grade(submission: Submission, pack: Pack, options: GradeOptions, nursery: Nu
         found = {"error": f"It could not be graded: {type(error).__name__}: {_reason(error)}"}
     found = wholesome_data(found)
     reason = str(found.get("error", ""))
-    if reason:
-        tasks = tuple(zero(task, "it could not be graded") for task in pack.manifest.tasks)
-    else:
-        tasks = tuple(_score(task) for task in found["tasks"])
     return Graded(
         submission=submission,
-        tasks=tasks,
+        tasks=() if reason else tuple(_score(task) for task in found["tasks"]),
         notes=tuple(found.get("notes", ())),
         details=tuple(found.get("details", ())),
         executed=target if target and target.exists() and not reason else None,

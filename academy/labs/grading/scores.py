@@ -60,8 +60,8 @@ class Graded:
     """One submission, graded.
 
     ``notes`` say what was put back or set right, ``details`` the same cell by cell where a note tells of
-    many; ``executed`` is the notebook as it ran, outputs and
-    all; ``error`` says why nothing could be graded (no notebook, not a notebook), and is empty else.
+    many; ``executed`` is the notebook as it ran, outputs and all; ``error`` says why nothing could be graded
+    (no notebook, not a notebook), and is empty else; with it there are no ``tasks``.
     """
 
     submission: Submission

@@ -91,8 +91,7 @@ class Sheet:
 
     def score(self, row: Row, column: Column) -> TaskScore | None:
         """Return how one learner did one task, or None where it was not graded."""
-        tasks = () if row.graded.error else row.graded.tasks
-        return next((task for task in tasks if task.task == column.task), None)
+        return next((task for task in row.graded.tasks if task.task == column.task), None)
 
     def means(self) -> tuple[float | None, ...]:
         """Return the mean of each task, and of the total, over the rows that could be graded."""
@@ -196,7 +195,7 @@ def _row_json(row: Row) -> dict[str, Any]:
         "seconds": round(graded.seconds, 2),
         "moodle_id": row.moodle_id,
         "canvas_id": row.canvas_id,
-        "tasks": [] if graded.error else [_task_json(task) for task in graded.tasks],
+        "tasks": [_task_json(task) for task in graded.tasks],
     }
 
 
