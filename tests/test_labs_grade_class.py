@@ -403,8 +403,10 @@ def test_a_folder_without_packs_is_refused_at_once_and_packs_are_named(lab: Lab,
     make_pack(lab, folder)
     with pytest.raises(NotFound, match="itself a pack"):
         Packs(folder / LAB, None, tmp_path / "to", None)
-    with pytest.raises(NotFound, match=rf"'nolab' among the packs in .*/packs\. Labs: '{LAB}'\."):
+    with pytest.raises(NotFound, match=rf"'nolab' in the packs in .*/packs\. Labs: '{LAB}'\."):
         Packs(folder, None, tmp_path / "to", "nolab")
+    with pytest.raises(NotFound, match=rf"Did you mean '{LAB}'\?"):
+        Packs(folder, None, tmp_path / "to", "days")
     assert Packs(folder, None, tmp_path / "to", "90").only == LAB
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from academy.errors import NotFound, choices
-from academy.labs.collection import Collection, Lab, called
+from academy.errors import NotFound
+from academy.labs.collection import Collection, Lab, called, not_known
 from academy.labs.editions.pack import HIDDEN, Pack, make_pack, packs_in, read_pack
 from academy.labs.grading.own_code import own_code
 from academy.labs.grading.similarity import Similarity, similar
@@ -72,9 +72,7 @@ class Packs:
         labs = [Lab(lab, self._folder / lab / f"{lab}.ipynb", self._folder / lab) for lab in self.ids]
         found = called(name, labs)
         if found is None:
-            raise NotFound(
-                f"There is no lab {name!r} among the packs in {self._folder}. Labs: {choices(self.ids)}."
-            )
+            raise not_known(name, labs, f"the packs in {self._folder}")
         return found.id
 
 
