@@ -568,6 +568,17 @@ def test_what_one_cell_shows_is_a_leak_in_files_and_outputs(lab: Lab, tmp_path: 
     assert f"{LAB}.ipynb, {named(lab, 'given')}, line 1" not in places
 
 
+def test_what_is_called_as_messages_call_a_cell_is_no_cell_that_shows(lab: Lab, tmp_path: Path) -> None:
+    change(lab, _idiom_in_solution)
+    change(lab, _given(["register-table"]))
+    edition = write_edition(lab, tmp_path / "edition")
+    assert find_leaks(lab, edition.folder) == ()
+    content = json.loads(edition.notebook.read_text())
+    edition.notebook.write_text(json.dumps({**content, "cell given (number 99)": IDIOM}))
+    places = {leak.place for leak in find_leaks(lab, edition.folder)}
+    assert f"{LAB}.ipynb, cell given (number 99), line 1" in places
+
+
 @pytest.mark.parametrize("text", [COUNTED, TEST], ids=["another task's solution", "a hidden test"])
 def test_cell_shows_the_solution_of_the_task_that_it_names_and_no_more(
     lab: Lab, text: str, tmp_path: Path

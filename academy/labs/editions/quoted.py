@@ -76,15 +76,16 @@ def _read_notebook(path: Path, file: str, found: Quotes) -> None:
     except AcademyError:
         return
     for index, cell in enumerate(cells):
-        lines = _lines(cell.source, file, ipynb.place(cell, index))
+        lines = _lines(cell.source, file, ipynb.place(cell, index), str(cell.get("id", "")))
         if cell.cell_type == "markdown":
             found.quoted.extend(_in_markdown(lines))
         elif cell.cell_type == "code":
             _read_code(lines, found)
 
 
-def _lines(text: str, file: str, cell: str = "") -> Passage:
-    return tuple(Line(file, cell, at, line) for at, line in enumerate(text.splitlines(), start=1))
+def _lines(text: str, file: str, cell: str = "", source_of: str = "") -> Passage:
+    numbered = enumerate(text.splitlines(), start=1)
+    return tuple(Line(file, cell, at, line, source_of) for at, line in numbered)
 
 
 def _in_markdown(lines: Passage) -> Iterator[Passage]:

@@ -13,7 +13,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -42,12 +42,16 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class Line:
-    """One line of text, and where it stands; ``number`` counts from 1 in the cell, or in the file."""
+    """One line of text, and where it stands; ``number`` counts from 1 in the cell, or in the file.
+
+    ``source_of`` is the id of the cell in whose source it stands; empty for all that is no source.
+    """
 
     file: str
     cell: str
     number: int
     text: str
+    source_of: str = ""
 
     @property
     def place(self) -> str:
@@ -107,7 +111,7 @@ def _of_notebook(notebook: Mapping[str, Any], file: str, depth: int) -> Iterator
         where = f"cell {cell.get('id', '?')} (number {index + 1})"
         source = cell.get("source", "")
         source = source if isinstance(source, str) else "".join(map(str, source))
-        sources += _lines(source, file, where)
+        sources += _lines(source, file, where, str(cell.get("id", "")))
         for key, value in cell.items():
             if key not in ("source", "id", "cell_type", "execution_count"):
                 yield from _of_strings(value, file, f"{where}, {key}", depth)
@@ -146,9 +150,9 @@ def _strings(value: Any) -> Iterator[str]:
                 yield from _strings(item)
 
 
-def _lines(text: str, file: str, cell: str) -> Iterator[Line]:
+def _lines(text: str, file: str, cell: str, source_of: str = "") -> Iterator[Line]:
     for number, line in enumerate(text.splitlines(), start=1):
-        yield Line(file, cell, number, _ANSI.sub("", line))
+        yield Line(file, cell, number, _ANSI.sub("", line), source_of)
 
 
 def _encoded(passage: Passage, depth: int) -> Iterator[Passage]:
@@ -182,7 +186,7 @@ def _variants(passage: Passage) -> Iterator[Passage]:
         lambda text: re.sub(r"\\[nrt]", " ", text),
     )
     for way in ways:
-        other = tuple(Line(line.file, line.cell, line.number, way(line.text)) for line in passage)
+        other = tuple(replace(line, text=way(line.text)) for line in passage)
         if other != passage:
             yield other
 

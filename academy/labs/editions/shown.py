@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -10,8 +9,6 @@ from academy.labs.collection import Lab
 from academy.labs.editions import ipynb
 from academy.labs.editions.edition import own
 from academy.labs.editions.readable import Line
-
-_SOURCE = re.compile(r"cell (\S+) \(number \d+\)")
 
 
 @dataclass(frozen=True)
@@ -22,9 +19,8 @@ class Shown:
     tasks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def cell_of(self, line: Line) -> str:
-        """Return the id of the cell in whose source the line stands; empty for all that is no source."""
-        found = _SOURCE.fullmatch(line.cell) if line.file == self.notebook else None
-        return found[1] if found else ""
+        """Return the id of the notebook's cell in whose source the line stands; empty for all other lines."""
+        return line.source_of if line.file == self.notebook else ""
 
     def excuses(self, line: Line, task: str) -> bool:
         """Whether the line stands in a cell that shows the task."""
