@@ -246,7 +246,7 @@ def test_reset_keeps_the_old_copy_and_undoes_what_the_learner_made_by_their_own_
     make_resources(service.info, "tables-of-ana")
     make_resources(service.info, "months")  # someone else's, under the names of the lab's default
 
-    assert learner.undoes(OTHER) == (
+    assert learner.undoes(learner.made(OTHER)) == (
         "data tables-of-ana",
         "online endpoint tables-of-ana-endpoint",
         "job tables-of-ana-job",
@@ -325,7 +325,7 @@ def test_reset_archives_the_versions_that_the_lab_added_to_an_older_asset(
     put_data(service.info, "shared", "10")
     put_data(service.info, "shared", "3")
 
-    assert learner.undoes(lab, "data") == ("data shared version 10", "data shared version 3")
+    assert learner.undoes(learner.made(lab, "data")) == ("data shared version 10", "data shared version 3")
     assert learner.reset(lab, "data").removed == (
         "data shared version 2: left as it is (it was there before the lab, and was changed since)",
         "data shared version 10: archived",
@@ -333,7 +333,7 @@ def test_reset_archives_the_versions_that_the_lab_added_to_an_older_asset(
         "data shared: left as it is (it was there before the lab)",
     )
     assert active_versions(service.info, "shared") == ["1", "2"]
-    assert learner.undoes(lab) == ()
+    assert learner.undoes(learner.made(lab)) == ()
 
 
 def test_reset_of_an_asset_archives_its_versions_and_those_that_come_after(
@@ -344,7 +344,7 @@ def test_reset_of_an_asset_archives_its_versions_and_those_that_come_after(
     assert learner.reset(LAB, "data").removed == ("data again: archived",)
     assert active_versions(service.info, "again") == []  # a check that lists versions finds none either
     put_data(service.info, "again", "2")
-    assert learner.undoes(LAB, "data") == ("data again version 2",)
+    assert learner.undoes(learner.made(LAB, "data")) == ("data again version 2",)
     assert learner.reset(LAB, "data").removed == ("data again version 2: archived",)
 
 
@@ -392,7 +392,7 @@ def test_reset_deletes_the_deployments_that_the_lab_added_to_an_older_endpoint(
     changed = "left as it is (it was there before the lab, and was changed since)"
     undone = ("traffic of online endpoint older-endpoint: blue=100",)
     green = "deployment green of online endpoint older-endpoint"
-    assert learner.undoes(lab.id, "data") == (*undone, green)
+    assert learner.undoes(learner.made(lab.id, "data")) == (*undone, green)
     assert learner.reset(lab.id, "data").removed == (
         *undone,
         f"deployment blue of online endpoint older-endpoint: {changed}",
@@ -438,13 +438,13 @@ def test_a_job_that_has_ended_is_not_promised_to_be_undone(learner: Learner, ser
     set_name(learner.start(OTHER), "ended")
     make_resources(service.info, "ended")
     path = DEFAULT_WORKSPACE.child("jobs", "ended-job", "cancel")
-    assert learner.undoes(OTHER, "count") == ("job ended-job",)
+    assert learner.undoes(learner.made(OTHER, "count")) == ("job ended-job",)
     Loopback(service.info).send("POST", path)
     deadline = time.monotonic() + 60
     while what_is_there(service.info, "ended")[2] != "Canceled":
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert learner.undoes(OTHER, "count") == ()
+    assert learner.undoes(learner.made(OTHER, "count")) == ()
     assert learner.reset(OTHER, "count").removed == (UNKNOWN,)
     learner.reset(OTHER)
 
@@ -775,10 +775,15 @@ def test_a_title_that_finds_no_room_on_the_terminal_has_a_line_of_its_own(
     assert shown[0].endswith("TITLE") is not below
 
 
-def test_a_step_that_is_not_there_is_refused_before_the_question(learner: Learner) -> None:
-    learner.start(LAB)
-    refused = run(learner, "reset", LAB, "--step", "nope", input="y\n")
+@pytest.mark.parametrize("options", [("nope",), ("nope", "--yes"), ("",)])
+def test_a_step_that_is_not_there_is_refused_before_the_question(
+    learner: Learner, service: Service, options: tuple[str, ...]
+) -> None:
+    set_name(learner.start(LAB), "never-reset")
+    put_data(service.info, "never-reset", "1")
+    refused = run(learner, "reset", LAB, "--step", *options, input="y\n")
     assert refused.returncode == 3
+    assert active_versions(service.info, "never-reset") == ["1"]
     assert "Steps: 'clean-up', 'connect', 'count', 'data'" in refused.stderr
     assert "[y/N]" not in refused.stderr
     assert [path.name for path in learner.home.work.iterdir()] == [LAB]

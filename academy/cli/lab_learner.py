@@ -118,14 +118,13 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
     learner = learner_of(scope, collection)
     from academy.labs.learning.asking import ask_kernel, run_copy
     from academy.labs.learning.live_kernels import live_kernels
-    from academy.labs.learning.teardown import standing
     from academy.service.process import up
 
     say = texts()
     copy = learner.sound_copy(lab)
     names = [copy.manifest.task(name).id for name in tasks]
     with starting(scope):
-        info = up(scope.home)  # so that what is found is recorded
+        up(scope.home)  # so that what is found is recorded
     kernels = live_kernels(scope.home, copy.id, copy.folder)
     if kernels:
         with said_when_slow(say("cli.check-busy")):
@@ -140,7 +139,7 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
     else:
         click.echo(lab_text.answers(where, found))
     if not kernels:  # a notebook that is open goes on, and cleans up at its end
-        stays = standing(info, learner.made(copy.id))
+        stays = learner.undoes(learner.made(copy.id))
         if stays:
             click.echo(say("cli.check-stays", names=", ".join(stays), lab=copy.id), err=True)
     if not all(result.passed for result in found.results):
@@ -200,12 +199,10 @@ def reset(scope: Scope, /, lab: str, step: str | None, yes: bool, collection: Pa
     learner = learner_of(scope, collection)
     say = texts()
     copy = learner.copy_to_reset(lab)
-    if step:
-        learner.check_step(copy.id, step)  # before anything is asked
     if not yes:
-        made = learner.made(copy.id, step)
         with starting(scope):
-            names = learner.undoes(copy.id, step)
+            made = learner.made(copy.id, step)
+            names = learner.undoes(made)
         if names:
             click.echo(say("cli.reset-what", names=", ".join(names)), err=True)
         for one in made.unnamed:

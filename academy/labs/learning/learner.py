@@ -143,30 +143,32 @@ class Learner:
         return found
 
     def made(self, lab_id: str, step: str | None = None) -> Made:
-        """Return what the copy, or one step of it, may have made in the workspace, and a reset would undo."""
-        copy = self.copy_to_reset(lab_id)
+        """Return what the copy, or one step of it, may have made in the workspace, and a reset would undo.
+
+        Raises
+        ------
+        NotFound
+            The lab has no such step; the message names those that it has.
+        """
+        copy = self.copy_to_reset(lab_id) if step is None else self.copy(lab_id)
+        if step is not None:
+            check_step(self._original(copy), step)
         try:
             events = kept_events(self.home, copy.id)
         except ServiceUnavailable:  # its record is in a database that only a running service reads
             events = Events(up(self.home)).read(copy.id)
         return made_by(copy, self._manifest(copy), events, step)
 
-    def undoes(self, lab_id: str, step: str | None = None) -> tuple[str, ...]:
-        """Return what a reset of the copy, or of one step, would undo in the workspace, changing nothing."""
-        return standing(up(self.home), self.made(lab_id, step))
-
-    def check_step(self, lab_id: str, step: str) -> None:
-        """Refuse a step that the lab does not have; the error names those it has."""
-        check_step(self._original(self.copy(lab_id)), step)
+    def undoes(self, made: Made) -> tuple[str, ...]:
+        """Return which of it is there, so that a reset would undo it; changes nothing."""
+        return standing(up(self.home), made)
 
     def reset(self, lab_id: str, step: str | None = None) -> ResetReport:
         """Restore the copy, or one step of it; the old copy is kept aside, what it made is torn down."""
-        copy = self.copy_to_reset(lab_id) if step is None else self.copy(lab_id)
+        copy = self.copy_to_reset(lab_id)
         lab = self._original(copy)
-        if step is not None:
-            check_step(lab, step)
-        info = up(self.home)
         made = self.made(lab_id, step)
+        info = up(self.home)
         if step is None:
             report = reset_lab(info, copy, made, lambda: self._write_copy(lab))
         else:
