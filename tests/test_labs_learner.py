@@ -178,7 +178,7 @@ def test_unknown_labs_and_tasks_are_named_with_what_there_is(learner: Learner) -
     with pytest.raises(NotFound, match="'register-table', 'count-long-months'"):
         learner.hint(LAB, "nope")
     with pytest.raises(NotFound, match=f"academy lab start {LAB}"):
-        learner.submit(LAB)
+        learner.hand_in(LAB)
 
 
 def test_hints_and_the_solution_are_recorded(learner: Learner, service: Service) -> None:
@@ -516,14 +516,14 @@ def test_a_copy_whose_manifest_is_gone_or_damaged_is_reset(learner: Learner, con
     manifest = notebook.with_name("lab.yml")
     manifest.unlink()
     if content is None:
-        for act in (learner.start, learner.submit):
+        for act in (learner.start, learner.hand_in):
             with pytest.raises(Conflict, match=rf"lacks lab\.yml\..*'academy lab reset {LAB}'"):
                 act(LAB)
     else:
         manifest.write_text(content)
         with pytest.raises(InvalidField, match=rf"not YAML.*'academy lab reset {LAB}'"):
             learner.sound_copy(LAB)
-        assert zipfile.is_zipfile(learner.submit(LAB))
+        assert zipfile.is_zipfile(learner.hand_in(LAB).file)
     report = learner.reset(LAB)
     assert report.kept is not None
     assert (report.kept / notebook.name).exists()
@@ -672,16 +672,16 @@ def test_a_submission_holds_the_notebook_the_scripts_and_what_was_changed(
 
 def test_a_submission_goes_where_it_is_asked_to(learner: Learner, tmp_path: Path) -> None:
     learner.start(LAB)
-    assert learner.submit(LAB, tmp_path / "out" / "mine.zip") == tmp_path / "out" / "mine.zip"
+    assert learner.hand_in(LAB, tmp_path / "out" / "mine.zip").file == tmp_path / "out" / "mine.zip"
     assert zipfile.is_zipfile(tmp_path / "out" / "mine.zip")
-    assert learner.submit(LAB, tmp_path / "out").parent == tmp_path / "out"
+    assert learner.hand_in(LAB, tmp_path / "out").file.parent == tmp_path / "out"
     before = (tmp_path / "out" / "mine.zip").read_bytes()
     with pytest.raises(Conflict, match="left as it is"):
-        learner.submit(LAB, tmp_path / "out" / "mine.zip")
+        learner.hand_in(LAB, tmp_path / "out" / "mine.zip")
     assert (tmp_path / "out" / "mine.zip").read_bytes() == before
     (tmp_path / "file").write_text("")
     with pytest.raises(AcademyError, match="Choose another --to"):
-        learner.submit(LAB, tmp_path / "file" / "x.zip")
+        learner.hand_in(LAB, tmp_path / "file" / "x.zip")
 
 
 @pytest.mark.parametrize(
@@ -726,7 +726,7 @@ def test_a_notebook_that_became_a_link_is_not_followed(learner: Learner, tmp_pat
     notebook.rename(tmp_path / "elsewhere.ipynb")
     notebook.symlink_to(tmp_path / "elsewhere.ipynb")
     with pytest.raises(UserError, match="is a link"):
-        learner.submit(LAB, tmp_path / "out")
+        learner.hand_in(LAB, tmp_path / "out")
 
 
 # From the command line.

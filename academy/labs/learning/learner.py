@@ -177,10 +177,6 @@ class Learner:
         Events(info).append(lab.id, EventKind.RESET, step=step, kept=kept, removed=list(report.removed))
         return report
 
-    def submit(self, lab_id: str, to: Path | None = None) -> Path:
-        """Write what there is to hand in, and return the file."""
-        return self.hand_in(lab_id, to).file
-
     def hand_in(self, lab_id: str, to: Path | None = None, *, learner: str | None = None) -> Submitted:
         """Write what there is to hand in; say what it holds, and what was left out."""
         copy = self.copy(lab_id)
