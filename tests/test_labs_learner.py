@@ -931,6 +931,7 @@ def test_check_runs_the_saved_copy_from_the_top_and_tolerates_errors(learner: Le
     found = run(learner, "check", "90", "--json")
 
     assert found.returncode == 0, found.stderr
+    assert found.stderr.count(f"No notebook of {LAB} is open, so the cells of your saved copy are run") == 1
     answer = json.loads(found.stdout)
     assert (answer["passed"], answer["points"], answer["where"]) == (True, 3, "saved copy")
     assert [error["error"] for error in answer["errors"]] == ["ZeroDivisionError: division by zero"]

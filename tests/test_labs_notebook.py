@@ -303,9 +303,12 @@ def test_a_fresh_run_of_the_copy_says_before_that_it_runs_the_cells(
     learner = Learner(own.home, collection)
     learner.start(LAB)
     said: list[str] = []
-    monkeypatch.setattr(asking, "_execute", lambda *_: said.append(capsys.readouterr().err))
-    asking.run_copy(own.home, learner.copy(LAB), [])
-    assert said[0].startswith(f"No notebook of {LAB} is open, so the cells of your saved copy are run now")
+    monkeypatch.setattr(asking, "_execute", lambda *_: said.append("cells"))
+    asking.run_copy(own.home, learner.copy(LAB), [], said.append)
+    line, cells = said
+    assert line.startswith(f"No notebook of {LAB} is open, so the cells of your saved copy are run now")
+    assert cells == "cells"
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_check_whose_service_cannot_be_started_passes_all_the_same_and_is_not_recorded(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,7 +133,7 @@ def check(scope: Scope, /, lab: str, tasks: tuple[str, ...], as_json: bool, coll
         where = say("cli.check-in-notebook")
     else:
         with said_when_slow(say("cli.check-running")):
-            found = run_copy(scope.home, copy, names)
+            found = run_copy(scope.home, copy, names, partial(click.echo, err=True))
         where = say("cli.check-in-fresh", notebook=copy.notebook)
     if as_json:
         click.echo(json.dumps(lab_text.plain_answers(copy.id, found, bool(kernels)), indent=2))

@@ -6,9 +6,8 @@ import copy as copying
 import os
 import queue
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,11 +90,11 @@ def ask_kernel(
     return _answers([found["data"]], ())
 
 
-def run_copy(home: Home, copy: Lab, tasks: Sequence[str]) -> Answers:
+def run_copy(home: Home, copy: Lab, tasks: Sequence[str], say: Callable[[str], None]) -> Answers:
     """Run the learner's copy from the top in a kernel of its own, up to the last check that is asked for.
 
     Each check is made where its cell stands, since what comes later may undo it. The file is not changed.
-    The cells make what they make in the workspace; a line on stderr says so before they run.
+    The cells make what they make in the workspace; ``say`` is given a line about that before they run.
 
     Raises
     ------
@@ -110,7 +109,7 @@ def run_copy(home: Home, copy: Lab, tasks: Sequence[str]) -> Answers:
     except InvalidField as error:
         raise damaged(error, copy) from None
     limit_s = int(copy.manifest.limits.cell_s)
-    print(texts()("notebook.runs-copy", lab=copy.id), file=sys.stderr, flush=True)
+    say(texts()("cli.check-runs-copy", lab=copy.id))
     try:
         _execute(planned, home, copy, limit_s)
     except DeadKernelError as error:
