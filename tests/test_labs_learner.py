@@ -510,8 +510,12 @@ def test_a_copy_that_is_a_link_is_kept_as_a_link_to_the_same_folder(
     assert "NotImplementedError" in notebook.read_text()
 
 
-@pytest.mark.parametrize("content", [None, "title: ["])
-def test_a_copy_whose_manifest_is_gone_or_damaged_is_reset(learner: Learner, content: str | None) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, ""), (b"title: [", "not YAML"), (b"\xff\xfe", "not text in UTF-8")]
+)
+def test_a_copy_whose_manifest_is_gone_or_damaged_is_reset(
+    learner: Learner, content: bytes | None, says: str
+) -> None:
     notebook = learner.start(LAB)
     manifest = notebook.with_name("lab.yml")
     manifest.unlink()
@@ -520,8 +524,8 @@ def test_a_copy_whose_manifest_is_gone_or_damaged_is_reset(learner: Learner, con
             with pytest.raises(Conflict, match=rf"lacks lab\.yml\..*'academy lab reset {LAB}'"):
                 act(LAB)
     else:
-        manifest.write_text(content)
-        with pytest.raises(InvalidField, match=rf"not YAML.*'academy lab reset {LAB}'"):
+        manifest.write_bytes(content)
+        with pytest.raises(InvalidField, match=rf"{says}.*'academy lab reset {LAB}'"):
             learner.sound_copy(LAB)
         assert zipfile.is_zipfile(learner.hand_in(LAB).file)
     report = learner.reset(LAB)

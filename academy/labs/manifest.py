@@ -126,13 +126,21 @@ def read_manifest(file: Path, lab_id: str | None = None) -> Manifest:
     NotFound
         There is no such file.
     InvalidField
-        It is no YAML, or a field is missing, unknown, or not valid; the message names file and field.
+        It is not YAML in UTF-8, or a field is missing, unknown or not valid; the message names both.
     """
     try:
-        found = yaml.load(file.read_text(encoding="utf-8"), Loader=_LOADER)
+        content = file.read_bytes()
     except FileNotFoundError:
         raise NotFound(f"There is no {file}. A lab says there what it is: title, level, minutes, …") from None
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise InvalidField(f"{file} cannot be read: {error.strerror}.") from None
+    try:
+        found = yaml.load(content.decode("utf-8"), Loader=_LOADER)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        at = f"byte {content[error.start]:#04x} in line {line}"
+        raise InvalidField(f"{file} is not text in UTF-8: {at}. Save it as UTF-8.") from None
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date such as 2026-13-99
         raise InvalidField(f"{file} is not YAML: {error}") from None
     return manifest_of(lab_id or file.parent.name, found, where=str(file))
 
