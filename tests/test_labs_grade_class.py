@@ -13,21 +13,25 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from academy.cli import lab_grade
+from academy.cli.root import academy
+from academy.cli.terminable import terminable
 from academy.cli.verb import Failure
 from academy.errors import NotFound
 from academy.labs.collection import Collection, Lab
 from academy.labs.editions import ipynb
 from academy.labs.editions.edition import hidden_tests, solved_edition, write_edition
 from academy.labs.editions.pack import make_pack
+from academy.labs.grading import reports
 from academy.labs.grading.packs import Packs
-from academy.labs.grading.scores import NOT_REACHED
+from academy.labs.grading.scores import NOT_REACHED, Submission
 from academy.labs.grading.table import sheets
 from academy.labs.scaffold import new_lab
 from tests.labs_made_up import graded as made_up
@@ -380,6 +384,74 @@ def test_what_was_graded_is_written_when_it_is_interrupted_and_nothing_else_is_l
     reason = "Not graded: not reached: it was interrupted."
     assert found == {"ann": ("4", ""), "ivo": ("", reason), "zoe": ("", reason)}
     assert os.listdir(graded.to / "feedback") == ["ann"]
+
+
+@pytest.mark.parametrize("at", ["similar", "write_reports"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("first", [None, signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_reports_are_written_costs_none_of_them(
+    lab: Lab,
+    tmp_path: Path,
+    *,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    first: signal.Signals | None,
+    number: signal.Signals,
+    at: str,
+) -> None:
+    for name in ("ann", "ben"):
+        ipynb.write(solved(lab, nothing), made(tmp_path / "hand" / name / LAB) / f"{LAB}.ipynb")
+
+    def grade_all(wanted: list[Submission], packs: Packs, _jobs: int, _to: Path, done: Any) -> None:
+        packs.pack(LAB)
+        for place, one in enumerate(wanted):
+            if first and place:
+                signal.raise_signal(first)
+            done(replace(made_up("any"), submission=one))
+
+    place: Any = Packs if at == "similar" else reports
+    real, came = getattr(place, at), []
+
+    def signalled(*arguments: Any, **more: Any) -> Any:
+        came.append(at)
+        signal.raise_signal(number)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(lab_grade, "_grade_all", grade_all)
+    monkeypatch.setattr(place, at, signalled)
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    command = ["lab", "grade", str(tmp_path / "hand"), "--collection", str(lab.folder.parents[1])]
+    done = CliRunner().invoke(academy, command)
+
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    assert done.exit_code == {None: 0, signal.SIGINT: 130, signal.SIGTERM: 143}[first], done.output
+    graded = Graded(subprocess.CompletedProcess([], 0), tmp_path / "hand-graded")
+    found = {row["learner"]: row["points"] for row in graded.rows("grades.csv")}
+    assert found == {"ann": "4", "ben": "" if first else "4"}
+    # What compares them takes its time, and whoever ends the command does not ask for it.
+    assert came == ([] if first and at == "similar" else [at])
+    assert (graded.to / "similarity.csv").exists() == (first is None)
+    assert ("The reports are being written" in capfd.readouterr().err) == bool(came)
+
+
+def test_a_second_signal_waits_until_the_first_has_cleaned_up(capfd: pytest.CaptureFixture[str]) -> None:
+    cleaned = []
+
+    def end(first: signal.Signals, second: signal.Signals) -> None:
+        with terminable():
+            try:
+                signal.raise_signal(first)
+            finally:
+                signal.raise_signal(second)
+                cleaned.append(first)
+
+    for second in (signal.SIGINT, signal.SIGTERM):
+        with pytest.raises(KeyboardInterrupt):
+            end(signal.SIGINT, second)
+        with pytest.raises(Failure, match="ended by SIGTERM"):
+            end(signal.SIGTERM, second)
+    assert cleaned == [signal.SIGINT, signal.SIGTERM] * 2
+    assert capfd.readouterr().err.count("Ending already") == 4
 
 
 def test_what_is_interrupted_takes_the_place_of_no_earlier_results(tmp_path: Path) -> None:

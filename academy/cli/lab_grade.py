@@ -43,7 +43,7 @@ FOLDER may hold, also side by side:
 \b
 Exit status: 0 all were graded, 1 some could not be, 2 the command line is not valid,
 3 there is no such lab or pack, or nothing was handed in, 130 interrupted, 143 ended by SIGTERM.
-Interrupted: what was graded is written; beside earlier results, to NAME-interrupted.
+Interrupted: what was graded is written, without similarity; beside earlier results, to NAME-interrupted.
 """
 
 
@@ -92,7 +92,7 @@ def grade(
 
     with quick_jsonschema():  # for reading notebooks
         from academy.labs.grading import reports
-    from academy.cli.terminable import terminable
+    from academy.cli.terminable import held_back, terminable
     from academy.labs.grading.packs import Packs
     from academy.labs.grading.table import sheets
     from academy.labs.language import texts
@@ -108,14 +108,14 @@ def grade(
         handed_in = _handed_in(folder, packs, stage)
         reports.check_gradebooks(books, sorted({one.submission.lab for one in handed_in if not one.error}))
         rows, ended = _graded(handed_in, packs, jobs or _processors(), stage)
-        manifests = {lab: packs.pack(lab).manifest for lab in packs.used}
-        made = sheets(rows, manifests)
-        if ended:
-            target = _for_a_part(target, made, ended)
-        alike = packs.similar(made) if similarity else None
-        written = reports.write_reports(
-            target, made, manifests, similar=alike, books=books, say=texts(language)
-        )
+        with held_back("The reports are being written: wait a moment …"):
+            made = sheets(rows, packs.manifests)
+            if ended:
+                target = _for_a_part(target, made, ended)
+            alike = packs.similar(made) if similarity and not ended else None
+            written = reports.write_reports(
+                target, made, packs.manifests, similar=alike, books=books, say=texts(language)
+            )
     _show(made, as_json)
     _say_what_is_left(made, alike, written, hidden=as_json)
     if ended:

@@ -10,6 +10,7 @@ from academy.labs.editions.pack import HIDDEN, Pack, make_pack, packs_in, read_p
 from academy.labs.grading.own_code import own_code
 from academy.labs.grading.similarity import Similarity, similar
 from academy.labs.grading.table import Sheet
+from academy.labs.manifest import Manifest
 
 
 class Packs:
@@ -41,8 +42,9 @@ class Packs:
             self.pack(self.only)
 
     @property
-    def used(self) -> list[str]:
-        return sorted(self._made)
+    def manifests(self) -> dict[str, Manifest]:
+        """The manifests of the labs whose packs were asked for."""
+        return {lab: self._made[lab].manifest for lab in sorted(self._made)}
 
     def pack(self, lab: str) -> Pack:
         """Return the pack of a lab."""
