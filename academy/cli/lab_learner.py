@@ -16,7 +16,7 @@ from academy.cli.output import terminal_width
 from academy.cli.verb import Scope, ServiceCommand, said_when_slow
 from academy.labs.collection import Collection
 from academy.labs.language import texts
-from academy.labs.learning.cards import card_of, cards, find_lab, known_labs
+from academy.labs.learning.cards import Cards, card_of, cards, cards_with, find_lab
 from academy.labs.learning.events import kept_events
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def list_labs(scope: Scope, /, as_json: bool, collection: Path | None) -> None:
         click.echo(texts()("cli.no-labs", folder=chosen.root), err=as_json)
     if found.unknown:
         click.echo(texts()("cli.progress-unknown", reason=found.unknown), err=True)
+    _say_broken(found)
 
 
 @click.command("start", cls=LabCommand)
@@ -92,18 +93,27 @@ def start(scope: Scope, /, lab: str, collection: Path | None) -> None:
 def status(scope: Scope, /, lab: str | None, as_json: bool, collection: Path | None) -> None:
     """Show points, hints and time of LAB, or of every lab that you have started."""
     chosen = Collection.locate(collection)
-    labs = [find_lab(scope.home, chosen, lab)] if lab else known_labs(scope.home, chosen)
-    events = kept_events(scope.home)
-    found = [card_of(scope.home, one, events) for one in labs]
-    if lab is None:
-        found = [card for card in found if card.copy or card.progress.started_at is not None]
+    if lab is not None:
+        one = card_of(scope.home, find_lab(scope.home, chosen, lab), kept_events(scope.home))
+        click.echo(json.dumps(lab_text.plain_card(one), indent=2) if as_json else lab_text.status(one))
+        return
+    found = cards_with(scope.home, chosen, kept_events(scope.home))
+    started = [card for card in found.cards if card.copy or card.progress.started_at is not None]
     if as_json:
-        plain = [lab_text.plain_card(card) for card in found]
-        click.echo(json.dumps(plain[0] if lab is not None else plain, indent=2))
-    elif found:
-        click.echo("\n\n".join(lab_text.status(card) for card in found))
-    else:
+        click.echo(json.dumps([lab_text.plain_card(card) for card in started], indent=2))
+    elif started:
+        click.echo("\n\n".join(lab_text.status(card) for card in started))
+    elif not found.broken:
         click.echo(texts()("cli.status-none"))
+    _say_broken(found)
+
+
+def _say_broken(found: Cards) -> None:
+    """Say which labs are not shown, and why; it is an error when none could be."""
+    for reason in found.broken:
+        click.echo(texts()("cli.lab-broken", reason=reason), err=True)
+    if found.broken and not found.cards:
+        raise click.exceptions.Exit(1)
 
 
 @click.command("check", cls=LabCommand)

@@ -27,17 +27,21 @@ class Desk:
         return Learner(Home.locate())
 
     def labs(self) -> dict[str, Any]:
-        """Return the list; ``unknown`` says why progress could not be read, and is empty when it could."""
+        """Return the list, and of what cannot be read why: ``unknown`` of progress, ``broken`` of labs."""
         learner = self.learner
         found = cards(learner.home, learner.collection)
-        return {"labs": [self._card(card, found.cards) for card in found.cards], "unknown": found.unknown}
+        return {
+            "labs": [self._card(card, found.cards) for card in found.cards],
+            "unknown": found.unknown,
+            "broken": list(found.broken),
+        }
 
     def lab(self, name: str) -> dict[str, Any]:
         learner = self.learner
-        lab = learner.lab(name)
+        manifest = learner.lab(name).manifest
+        azure = manifest.azure
         found = cards(learner.home, learner.collection)
-        card = next(card for card in found.cards if card.lab.id == lab.id)
-        azure = lab.manifest.azure
+        card = next(card for card in found.cards if card.lab.id == manifest.id)
         return {
             **self._card(card, found.cards),
             "unknown": found.unknown,

@@ -126,7 +126,8 @@ def read_manifest(file: Path, lab_id: str | None = None) -> Manifest:
     NotFound
         There is no such file.
     InvalidField
-        It is not YAML in UTF-8, or a field is missing, unknown or not valid; the message names both.
+        It is not YAML in UTF-8, or a field is missing, unknown, or not valid; the message names the file
+        and the field.
     """
     try:
         content = file.read_bytes()

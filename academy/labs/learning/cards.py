@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from academy.errors import AcademyError
 from academy.labs.collection import Collection, Lab, called, not_known
 from academy.labs.learning.events import kept_events
-from academy.labs.learning.own_copy import copy_of, exists
+from academy.labs.learning.own_copy import copy_of, damaged, exists
 from academy.labs.learning.progress import Progress, progress
 from academy.paths import Home
 from academy.store.lab_event import Event
@@ -26,10 +26,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Cards:
-    """All labs. ``unknown`` says why progress could not be read, and is empty when it could."""
+    """All labs whose ``lab.yml`` can be read; ``broken`` has a line for each other, with what is wrong.
+
+    ``unknown`` says why progress could not be read, and is empty when it could.
+    """
 
     cards: tuple[Card, ...]
     unknown: str = ""
+    broken: tuple[str, ...] = ()
 
 
 def cards(home: Home, collection: Collection) -> Cards:
@@ -39,7 +43,20 @@ def cards(home: Home, collection: Collection) -> Cards:
         events = kept_events(home)
     except AcademyError as error:
         unknown = error.message
-    return Cards(tuple(card_of(home, lab, events) for lab in known_labs(home, collection)), unknown)
+    return replace(cards_with(home, collection, events), unknown=unknown)
+
+
+def cards_with(home: Home, collection: Collection, events: Sequence[Event]) -> Cards:
+    """Return the same with the progress that these events add up to."""
+    found, broken = [], []
+    for lab in known_labs(home, collection):
+        try:
+            found.append(card_of(home, lab, events))
+        except AcademyError as error:
+            copy = copy_of(home, lab)
+            said = damaged(error, copy) if lab.folder == copy.folder else error
+            broken.append(" ".join(said.message.split()))
+    return Cards(tuple(found), broken=tuple(broken))
 
 
 def known_labs(home: Home, collection: Collection) -> list[Lab]:

@@ -2,14 +2,16 @@
 
 import { element } from './dom.js';
 
-export function listView({ labs }, texts, actions) {
+export function listView({ labs, broken }, texts, actions) {
   const done = labs.filter(lab => lab.done).length;
   const sum = key => texts.number(labs.reduce((total, lab) => total + lab[key], 0));
   const summary = { done, count: labs.length, points: sum('points'), most: sum('max_points') };
   return [
     element('h1', { tabindex: '-1', 'data-key': 'heading' }, texts.say('title')),
     element('p', {}, texts.say('intro')),
-    element('p', { class: 'academy-summary' }, texts.say(labs.length ? 'summary' : 'no-labs', summary)),
+    (labs.length > 0 || broken.length === 0) &&
+      element('p', { class: 'academy-summary' }, texts.say(labs.length ? 'summary' : 'no-labs', summary)),
+    ...broken.map(reason => element('p', { class: 'academy-failed' }, texts.say('lab-broken', { reason }))),
     labs.length > 0 && table(labs, texts, actions)
   ].filter(Boolean);
 }
