@@ -122,6 +122,11 @@ def lab_without_manifest(root: Path, lab: str) -> None:
     (root / "labs" / lab / "lab.yml").unlink()
 
 
+def lab_whose_manifest_is_not_utf_8(root: Path, lab: str) -> None:
+    write_lab(root, lab, task_cells())
+    (root / "labs" / lab / "lab.yml").write_bytes(b"title: Gr\xf6\xdfe\n")
+
+
 def lab_that_raises(root: Path, lab: str) -> None:
     cells = [cell("def share(a, b):\n    return a / b\nshare(1, 0)"), *task_cells()]
     write_lab(root, lab, cells)
@@ -147,6 +152,7 @@ PLANTED: dict[str, Callable[[Path, str], None]] = {
     "26-hangs-stubbornly": lab_that_hangs_and_heeds_no_interrupt,
     "27-breaks-checks": lab_whose_checks_cannot_be_imported,
     "28-prints-on": lab_that_prints_much_and_hangs,
+    "29-mistakes-encoding": lab_whose_manifest_is_not_utf_8,
 }
 
 # Faults that show, or must not show a second time, on the learner's edition; the others are run solved only.
@@ -161,6 +167,7 @@ ON_LEARNERS_EDITION = (
     "25-hangs-early",
     "26-hangs-stubbornly",
     "27-breaks-checks",
+    "29-mistakes-encoding",
 )
 
 
@@ -344,6 +351,11 @@ def test_notebook_without_lab_yml_is_reported(reports: dict[str, LabReport]) -> 
     (problem,) = reports["23-lacks-manifest"].problems
     assert "There is no" in problem
     assert "23-lacks-manifest/lab.yml" in problem
+
+
+def test_a_manifest_that_is_not_utf_8_is_said_once(reports: dict[str, LabReport]) -> None:
+    (problem,) = reports["29-mistakes-encoding"].problems
+    assert "29-mistakes-encoding/lab.yml is not text in UTF-8: byte 0xf6 in line 1." in problem
 
 
 def test_first_cell_that_fails_ends_the_run(reports: dict[str, LabReport]) -> None:
