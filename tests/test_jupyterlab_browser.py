@@ -245,8 +245,25 @@ def test_the_way_is_open_to_the_keyboard_alone(browser: Browser, lab: JupyterLab
         solution = labs(page).get_by_text("sum(1 for number in days if number > limit)")
         expect(solution).to_be_visible()
         expect(labs(page).get_by_role("heading", level=1)).to_be_focused()  # its button has gone
+        act_by_keyboard(page, "Check all tasks", "Run its cells from the top")
+        act_by_keyboard(page, "Reset the lab", "Reset. Your", asks=True)
+        act_by_keyboard(page, "Hand in", "Handed in. The file is")
+        labs(page).get_by_role("heading", level=1).focus()
         press(page, "Shift+Tab", "Enter")
-        expect(labs(page).get_by_role("row", name=SECOND_TITLE)).to_contain_text("started")
+        expect(labs(page).get_by_role("row", name=SECOND_TITLE)).to_contain_text("handed in")
+
+
+def act_by_keyboard(page: Page, name: str, said: str, *, asks: bool = False) -> None:
+    """Press a button of the lab's page, and the one that does it where a dialog asks."""
+    labs(page).get_by_role("button", name=name, exact=True).focus()
+    press(page, "Space")
+    if asks:
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("button", name="Cancel")).to_be_focused()  # it is no small thing
+        press(page, "Tab")
+        expect(dialog.get_by_role("button", name="Reset")).to_be_focused()
+        press(page, "Enter")
+    expect(labs(page).get_by_role("status").or_(labs(page).get_by_role("alert"))).to_contain_text(said)
 
 
 def start_by_keyboard(page: Page) -> None:
