@@ -609,6 +609,21 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, manifest: Manif
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("place", ["a-file/out", "a-file/further/down/out", "/proc/out"])
+def test_a_place_that_cannot_be_written_is_refused_beforehand(tmp_path: Path, place: str) -> None:
+    (tmp_path / "a-file").write_text("mine")
+    to = tmp_path / place
+    with pytest.raises(Conflict) as error:
+        reports.check_target(to)
+    assert error.value.message.startswith(f"Results cannot be written to {to}: ")
+    assert error.value.message.endswith("Choose another place with --to.")
+
+
+def test_a_place_that_can_be_written_is_left_as_it_is_beforehand(tmp_path: Path) -> None:
+    reports.check_target(tmp_path / "further" / "down" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_one_worksheet_is_not_filled_for_several_labs(tmp_path: Path) -> None:
     file = tmp_path / "m.csv"
     file.write_text(MOODLE)

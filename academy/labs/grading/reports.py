@@ -60,11 +60,14 @@ class Written:
 def check_target(to: Path) -> None:
     """Refuse a folder that holds what was not written by grading: it would be lost.
 
+    One that cannot be written is refused too: it would cost the whole class's results.
+
     Raises
     ------
     Conflict
-        The message names what lies there.
+        The message names what lies there, or what keeps it from being written.
     """
+    _check_place(to)
     if not to.exists():
         return
     if not to.is_dir():
@@ -75,6 +78,18 @@ def check_target(to: Path) -> None:
             f"{to} holds {names[0]!r} and no {GRADES}: it is not from an earlier grading, and is left as "
             "it is. Choose another with --to."
         )
+
+
+def _check_place(to: Path) -> None:
+    """Try to write where the results will be, in the nearest folder that is there."""
+    there = next(folder for folder in to.parents if os.path.lexists(folder))
+    try:
+        with tempfile.TemporaryDirectory(dir=there, prefix=f".{to.name}."):
+            pass
+    except OSError as error:
+        raise Conflict(
+            f"Results cannot be written to {to}: {there}: {error.strerror}. Choose another place with --to."
+        ) from error
 
 
 def check_gradebooks(books: Gradebooks, labs: Sequence[str]) -> None:
