@@ -467,6 +467,38 @@ def test_a_file_in_the_place_of_old_copies_is_named_before_anything_is_torn_down
     assert job != "Canceled"
 
 
+# What a step makes of each other kind: where it is kept, and what its document says.
+_KINDS = {
+    "model": ("models/{}/versions/1", {"modelType": "custom_model", "modelUri": "https://example.org/m"}),
+    "environment": (
+        "environments/{}/versions/1",
+        {"image": "mcr.microsoft.com/azureml/minimal-py311-inference"},
+    ),
+    "component": ("components/{}/versions/1", {"componentSpec": {"type": "command"}}),
+    "compute": ("computes/{}", {"computeType": "AmlCompute", "properties": {}}),
+}
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_reset_undoes_what_is_of_every_kind(learner: Learner, service: Service, kind: str) -> None:
+    manifest = learner.collection.lab(OTHER).folder / "lab.yml"
+    resource = f'\nresources:\n  - {{step: data, type: {kind}, name: "{{data_name}}"}}\n'
+    manifest.write_text(manifest.read_text().partition("resources:")[0] + resource)
+    set_name(learner.start(OTHER), f"own-{kind}")
+    path, properties = _KINDS[kind]
+    made = DEFAULT_WORKSPACE.child(*path.format(f"own-{kind}").split("/"))
+    Loopback(service.info).send("PUT", made, {"location": "local", "properties": properties})
+    folder = made.removesuffix("/versions/1").rpartition("/")[0]
+
+    def listed() -> bool:
+        return f"own-{kind}" in [one["name"] for one in Loopback(service.info).get(folder)["value"]]
+
+    assert listed()
+    (said,) = learner.reset(OTHER).removed
+    assert said == f"{kind} own-{kind}: {'deleted' if kind == 'compute' else 'archived'}"
+    assert not listed()
+
+
 def test_no_old_copy_is_kept_of_files_that_were_not_changed(learner: Learner) -> None:
     folder = learner.start(OTHER).parent
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
