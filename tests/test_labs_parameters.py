@@ -162,3 +162,5 @@ def test_text_that_is_not_of_the_type_is_refused(parameters: tuple[Parameter, ..
         read_given(parameters, ["limit"])
     with pytest.raises(UserError, match="'=3' lacks a name: write NAME=VALUE"):
         read_given(parameters, ["=3"])
+    with pytest.raises(UserError, match="limit is given twice: a parameter takes one value"):
+        read_given(parameters, ["limit=3", "share=2", "limit=4"])

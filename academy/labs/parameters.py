@@ -114,13 +114,15 @@ def checked(parameters: Sequence[Parameter], given: Mapping[str, Any]) -> dict[s
 def read_given(parameters: Sequence[Parameter], given: Sequence[str]) -> dict[str, Any]:
     """Return the values of texts such as ``limit=30``, checked."""
     known = {parameter.name: parameter for parameter in parameters}
-    values = {}
+    values: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"{text!r} is not NAME=VALUE, such as limit=30.")
         if not name:
             raise UserError(f"{text!r} lacks a name: write NAME=VALUE, such as limit=30.")
+        if name in values:
+            raise UserError(f"{name} is given twice: a parameter takes one value.")
         values[name] = known[name].read(value) if name in known else value
     return checked(parameters, values)
 
