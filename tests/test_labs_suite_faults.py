@@ -366,6 +366,21 @@ def test_first_cell_that_fails_ends_the_run(reports: dict[str, LabReport]) -> No
     assert lab.problems == ('cell cell-3 (number 3) "def share(a, b):": ZeroDivisionError: division by zero',)
 
 
+def test_both_reports_show_the_traceback_and_the_page_what_each_cell_took(
+    reports: dict[str, LabReport], tmp_path: Path
+) -> None:
+    failed, waited = reports["24-raises-error"], reports["12-hangs-here"]
+    write_junit([failed], tmp_path / "junit.xml")
+    (failure,) = ElementTree.parse(tmp_path / "junit.xml").iter("failure")
+    assert "return a / b" in (failure.text or "")
+    write_page([failed, waited], tmp_path / "report.html", seconds=1.0, jobs=1)
+    page = (tmp_path / "report.html").read_text()
+    (shown,) = re.findall(r'aria-label="Traceback of cell cell-3 \(number 3\)">(.*?)</pre>', page, re.DOTALL)
+    assert "return a / b" in shown
+    _, _, row = page.partition(f'<tr id="{waited.lab}-5">')
+    assert f'<td class="number">{waited.cells[4].seconds:.1f} s</td>' in row.partition("</tr>")[0]
+
+
 @pytest.fixture
 def dying_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
     """Have IPython end the first so many kernels at their start; return where starts are counted."""
