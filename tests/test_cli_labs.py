@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -146,6 +147,7 @@ def test_a_run_of_the_suite_says_what_it_waits_for_and_how_long_all_of_it_took(
     service: Service, collection: Collection
 ) -> None:
     screen, terminal = pty.openpty()
+    termios.tcsetwinsize(terminal, (24, 100))
     environment = {**os.environ, "ACADEMY_HOME": str(service.home.root)}
     command = [COMMAND, "test", OTHER, "-j", "2", "--collection", str(collection.root)]
     with subprocess.Popen(
@@ -156,6 +158,7 @@ def test_a_run_of_the_suite_says_what_it_waits_for_and_how_long_all_of_it_took(
         printed, _ = running.communicate(timeout=120)
     os.close(screen)
     assert shown.startswith("Importing what labs use, once for all of them …")
+    assert re.findall(r"labs: .*?(\d/2) ", shown)[-1] == "2/2"  # the bar counts editions
     of_lab, of_all = printed.splitlines()
     seconds = re.fullmatch(rf"passed +{OTHER} +([\d.]+) s", of_lab)
     whole = re.fullmatch(
