@@ -387,6 +387,7 @@ def test_executed_notebooks_are_kept(told: tuple[subprocess.CompletedProcess[str
         (["-p", "limit=3"], "Parameters (-p) are those of one lab"),
         (["50", "-p", "limit=3", "--update"], "leave --update out"),
         (["--rtol", "-1"], "-1"),
+        (["--rtol", "nan"], "Invalid value for '--rtol': nan is not in the range x>=0."),
     ],
 )
 def test_command_that_cannot_be_carried_out_ends_with_2(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -22,7 +23,18 @@ if TYPE_CHECKING:
 
 _INVALID = 2
 
-_AMOUNT = click.FloatRange(min=0)
+
+class _Amount(click.FloatRange):
+    """A number from 0 up; click's range lets through what is no number."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = float(super().convert(value, param, ctx))
+        if math.isnan(found):
+            self.fail("nan is not in the range x>=0.", param, ctx)
+        return found
+
+
+_AMOUNT = _Amount(min=0)
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
