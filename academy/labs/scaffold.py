@@ -8,6 +8,7 @@ from pathlib import Path
 from academy.errors import Conflict, UserError
 from academy.labs.collection import Collection, Lab
 from academy.labs.manifest import LAB_ID
+from academy.paths import writing
 
 # A collection of one lab; what is copied from it takes the new lab's name.
 TEMPLATE = Path(__file__).parent / "template"
@@ -45,8 +46,10 @@ def new_lab(collection: Collection, lab_id: str, *, title: str | None = None) ->
     for name, file in targets.items():
         content = file.read_text(encoding="utf-8").replace(_NAMED, lab_id)
         target = collection.root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(content.replace(_TITLE, _written(title or _TITLE, target)), encoding="utf-8")
+        text = content.replace(_TITLE, _written(title or _TITLE, target))
+        with writing(collection.root, "Choose another --collection."):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
     return collection.lab(lab_id)
 
 

@@ -1,6 +1,6 @@
 """Every folder and file under the home is named in this room, and nowhere else."""
 
-from academy.paths.files import checked_name, confined, read_json, write_atomic, write_json
+from academy.paths.files import checked_name, confined, read_json, write_atomic, write_json, writing
 from academy.paths.folders import (
     ArtifactFolder,
     DeploymentFolder,
@@ -34,4 +34,5 @@ __all__ = [
     "writable_environment_cache",
     "write_atomic",
     "write_json",
+    "writing",
 ]

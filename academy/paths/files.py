@@ -7,11 +7,11 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from academy.errors import UserError
+from academy.errors import AcademyError, UserError
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 
@@ -41,6 +41,17 @@ def confined(root: Path, relative: str) -> Path:
     if not path.resolve().is_relative_to(root.resolve()):
         raise UserError(f"The path {relative!r} leads outside its folder through a link.")
     return path
+
+
+@contextlib.contextmanager
+def writing(target: Path, otherwise: str) -> Iterator[None]:
+    """Refuse a target that cannot be written: say why, and what to do ``otherwise``."""
+    try:
+        yield
+    except OSError as error:
+        in_the_way = isinstance(error, FileExistsError)
+        reason = f"{error.filename} is a file, not a folder" if in_the_way else error.strerror
+        raise AcademyError(f"{target} cannot be written: {reason}. {otherwise}") from error
 
 
 def write_atomic(path: Path, content: bytes | str, *, mode: int = 0o644, durable: bool = True) -> None:

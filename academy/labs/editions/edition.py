@@ -20,6 +20,7 @@ from academy.labs.editions.layout import as_text, files_of, in_edition
 from academy.labs.editions.markers import Kind, Region, regions, replaced
 from academy.labs.editions.metadata_schema import check_metadata
 from academy.labs.editions.stubs import ending_of, stripped
+from academy.paths import writing
 
 # What a run, a tool or another format leaves in metadata.
 _TRACES = (
@@ -84,8 +85,12 @@ def in_one_folder(notebook: NotebookNode, lab_id: str) -> NotebookNode:
     return made
 
 
-def write_edition(lab: Lab, folder: Path, *, solved: bool = False) -> Lab:
+def write_edition(
+    lab: Lab, folder: Path, *, solved: bool = False, otherwise: str = "Choose another place."
+) -> Lab:
     """Write the lab's learner's edition, or the solved one, as ``folder``; it appears whole or not at all.
+
+    ``otherwise`` is what to do where nothing can be written.
 
     Raises
     ------
@@ -101,8 +106,9 @@ def write_edition(lab: Lab, folder: Path, *, solved: bool = False) -> Lab:
     notebook = ipynb.read(lab.notebook)
     check_metadata(notebook, str(lab.notebook))
     made = solved_edition(notebook, lab.id) if solved else learner_edition(notebook, lab.id)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    with writing(folder.parent, otherwise):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
     try:
         ipynb.write(made, partial / lab.notebook.name)
         write_files(lab, partial, solved=solved)

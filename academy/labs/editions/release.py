@@ -16,6 +16,7 @@ from academy.labs.editions.edition import write_edition
 from academy.labs.editions.fitness import faults
 from academy.labs.editions.leaks import Leak, look
 from academy.labs.editions.pack import Pack, make_pack, read_pack
+from academy.paths import writing
 
 __all__ = ["LeakFound", "Pack", "Released", "make_pack", "read_pack", "release"]
 
@@ -55,7 +56,7 @@ def release(labs: Sequence[Lab], to: Path, *, pack: Path | None = None) -> list[
         moves = [(place / lab.id, to / lab.id) for lab in labs]
         examine(labs, place)
         if packs:
-            store = stack.enter_context(workshop(packs))
+            store = stack.enter_context(workshop(packs, "--pack"))
             moves += [(store / lab.id, packs / lab.id) for lab in labs]
             for lab in labs:
                 make_pack(lab, store)
@@ -69,11 +70,12 @@ def examine(labs: Sequence[Lab], place: Path) -> None:
 
 
 @contextlib.contextmanager
-def workshop(folder: Path) -> Iterator[Path]:
+def workshop(folder: Path, option: str = "--to") -> Iterator[Path]:
     """Yield a hidden folder inside ``folder`` that is gone afterwards; an error leaves no trace."""
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(dir=folder, prefix=".release."))
+    with writing(folder, f"Choose another {option}."):
+        made = not folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(dir=folder, prefix=".release."))
     try:
         yield place
     except BaseException:

@@ -24,6 +24,8 @@ from academy.service.process import up
 
 Card = card_index.Card
 
+_WORK_ELSEWHERE = "Mend its permissions, or set ACADEMY_WORK to another folder."
+
 __all__ = ["Card", "Hint", "Learner", "ResetReport", "Submitted"]
 
 
@@ -213,7 +215,7 @@ class Learner:
         copy = own_copy.copy_of(self.home, lab)
         self.home.prepare()
         try:
-            write_edition(lab, copy.folder)
+            write_edition(lab, copy.folder, otherwise=_WORK_ELSEWHERE)
         except Conflict:
             if not own_copy.exists(copy):
                 raise

@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from academy import __version__
-from academy.errors import AcademyError, Conflict, InvalidField, UserError
+from academy.errors import Conflict, InvalidField, UserError
 from academy.labs.collection import MANIFEST, Lab
 from academy.labs.editions import ipynb
 from academy.labs.learning.own_copy import changed_files, damaged, files_in, links_in
 from academy.labs.learning.progress import Progress
+from academy.paths import writing
 
 RECORD = "submission.json"
 
@@ -72,11 +73,9 @@ def write_submission(
     _refuse_too_much(copy.folder, files, most_bytes)
     target = _target(copy, to.expanduser().absolute(), name, now)
     record = _record(copy, progress, name, now, files)
-    try:
+    with writing(target, "Choose another --to."):
         target.parent.mkdir(parents=True, exist_ok=True)
         _write(target, copy.folder, files, record)
-    except OSError as error:
-        raise AcademyError(f"{target} cannot be written: {error.strerror}. Choose another --to.") from error
     links = tuple(map(str, links_in(copy.folder)))
     return Submitted(target, tuple(map(str, files)), links, progress, _damage(copy))
 
