@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from academy.labs.collection import Collection
+from academy.errors import UserError
+from academy.labs.collection import Collection, Lab
+from academy.labs.editions.edition import write_edition
+from academy.labs.editions.nbgrader_format import to_nbgrader
+from academy.labs.editions.release import release
 from academy.labs.scaffold import new_lab
 
 LAB = "90-count-days"
@@ -21,6 +26,33 @@ def collection(tmp_path: Path) -> Collection:
     made = Collection(tmp_path / "collection")
     new_lab(made, LAB)
     return made
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    ("option", "act"),
+    [
+        ("--to", lambda lab, into: release([lab], into)),
+        ("--to", to_nbgrader),
+        ("--pack", lambda lab, into: release([lab], into.parents[1] / "elsewhere", pack=into)),
+    ],
+)
+def test_nothing_is_released_into_a_lab(
+    collection: Collection, tmp_path: Path, option: str, act: Callable[[Lab, Path], object]
+) -> None:
+    lab = collection.lab(LAB)
+    released = write_edition(lab, tmp_path / "release" / LAB).folder
+    before = files(tmp_path)
+    with pytest.raises(UserError) as error:
+        act(lab, released)
+    assert error.value.message == (
+        f"{released} is a lab itself: it holds lab.yml. Labs lie beside each other, not one in another. "
+        f"Did you mean {option} {released.parent}?"
+    )
+    assert files(tmp_path) == before
 
 
 def academy(home: Path, collection: Collection, *arguments: str, **more: str) -> tuple[int, str]:

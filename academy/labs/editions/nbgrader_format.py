@@ -22,7 +22,7 @@ from academy.labs.editions import ipynb
 from academy.labs.editions.edition import hidden_tests, learner_edition, own, solved_edition, write_files
 from academy.labs.editions.layout import as_text
 from academy.labs.editions.markers import Kind, replaced
-from academy.labs.editions.release import examine, workshop
+from academy.labs.editions.release import examine, refuse_lab, workshop
 from academy.labs.editions.stubs import STUB_COMMENT, STUB_TEXT, without_stubs
 from academy.labs.manifest import LAB_ID, Manifest, read_manifest
 from academy.paths import write_atomic
@@ -52,7 +52,10 @@ def to_nbgrader(lab: Lab, course: Path) -> Path:
         The course has the lab already.
     LeakFound, InvalidField
         The lab is not fit to be released.
+    UserError
+        The course folder is a lab itself.
     """
+    refuse_lab(course.absolute(), "--to")
     folder = course.absolute() / "source" / lab.id
     if os.path.lexists(folder):
         raise Conflict(f"{folder} is there already, and is left as it is. Move it away to write it anew.")

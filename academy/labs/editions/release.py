@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from academy.errors import Conflict, InvalidField, UserError
-from academy.labs.collection import Lab
+from academy.labs.collection import MANIFEST, Lab
 from academy.labs.editions.edition import write_edition
 from academy.labs.editions.fitness import faults
 from academy.labs.editions.leaks import Leak, look
@@ -48,6 +48,8 @@ def release(labs: Sequence[Lab], to: Path, *, pack: Path | None = None) -> list[
         A lab is not fit to be released; the message says where and why.
     Conflict
         An edition or a pack is there already.
+    UserError
+        A target lies in another, or is a lab itself.
     """
     to, packs = to.absolute(), pack.absolute() if pack else None
     _refuse_places(labs, to, packs)
@@ -62,6 +64,15 @@ def release(labs: Sequence[Lab], to: Path, *, pack: Path | None = None) -> list[
                 make_pack(lab, store)
         _publish(moves)
     return [_released(lab.id, to, packs) for lab in labs]
+
+
+def refuse_lab(folder: Path, option: str) -> None:
+    """Refuse a target that is a lab itself: what is written there would be taken for a part of it."""
+    if os.path.lexists(folder / MANIFEST):
+        raise UserError(
+            f"{folder} is a lab itself: it holds {MANIFEST}. Labs lie beside each other, not one in another. "
+            f"Did you mean {option} {folder.parent}?"
+        )
 
 
 def examine(labs: Sequence[Lab], place: Path) -> None:
@@ -151,6 +162,9 @@ def _released(lab_id: str, to: Path, packs: Path | None) -> Released:
 
 
 def _refuse_places(labs: Sequence[Lab], to: Path, packs: Path | None) -> None:
+    refuse_lab(to, "--to")
+    if packs:
+        refuse_lab(packs, "--pack")
     if packs and (packs.is_relative_to(to) or to.is_relative_to(packs)):
         raise UserError(
             f"The pack {packs} and the release {to} lie one inside the other, and learners would get the "
