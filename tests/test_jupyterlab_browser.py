@@ -442,3 +442,16 @@ def test_a_damaged_notebook_is_handed_in_and_said_to_be_damaged(browser: Browser
             picture(page, "10-damaged")
     finally:
         notebook.write_text(whole)
+
+
+def test_a_lab_that_cannot_be_read_is_named_beside_the_others(browser: Browser, lab: JupyterLab) -> None:
+    manifest = lab.collection.lab(SECOND).folder / "lab.yml"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(b"title: Gr\xf6\xdfe\n")
+    try:
+        with visit(browser, lab) as page:
+            expect(labs(page).get_by_role("row", name=TITLE)).to_be_visible()
+            expect(labs(page)).to_contain_text(f"A lab is missing here: {manifest} is not text in UTF-8")
+            picture(page, "11-broken-lab")
+    finally:
+        manifest.write_bytes(whole)
