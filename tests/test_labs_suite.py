@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,10 +18,12 @@ from xml.etree import ElementTree
 import nbformat
 import psutil
 import pytest
+from click.testing import CliRunner
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import sync_playwright
 
+from academy.cli.root import academy
 from academy.errors import InvalidField
 from academy.labs.editions.metadata_schema import metadata_faults
 from academy.labs.nursery import Nursery
@@ -42,6 +45,16 @@ from tests.labs_suite import cell, displayed, printed, task_cells, write_lab
 
 # It takes long enough to be among the slowest cells.
 COUNT = "import os, time\ntime.sleep(0.06)\nwith open(os.environ['COUNTED'], 'a') as file: file.write('x')"
+# Both editions of a lab run it, each in a process of its own.
+MEET = """
+    import os, pathlib, time
+    met = pathlib.Path(os.environ["MEETING"])
+    (met / str(os.getpid())).touch()
+    until = time.monotonic() + float(os.environ["PATIENCE_S"])
+    while len(list(met.iterdir())) < int(os.environ["MEMBERS"]):
+        assert time.monotonic() < until, "nobody came"
+        time.sleep(0.05)
+"""
 
 
 # Comparing outputs
@@ -386,6 +399,7 @@ def test_executed_notebooks_are_kept(told: tuple[subprocess.CompletedProcess[str
         (["50", "-p", "limit=high"], "The parameter limit is 'high', a value of type str; it takes int"),
         (["-p", "limit=3"], "Parameters (-p) are those of one lab"),
         (["50", "-p", "limit=3", "--update"], "leave --update out"),
+        (["50", "-p", "limit=3", "-p", "limit=4"], "limit is given twice"),
         (["--rtol", "-1"], "-1"),
         (["--rtol", "nan"], "Invalid value for '--rtol': nan is not in the range x>=0."),
     ],
@@ -434,6 +448,27 @@ except SystemExit as end:
         "papermill",
     }
     assert not heavy & set(modules)
+
+
+@pytest.fixture
+def collection_that_meets(tmp_path: Path, nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lab whose editions wait for each other; the command runs it in the nursery that there is."""
+    write_lab(tmp_path, "56-meets-another", [cell(MEET), *task_cells()])
+    (tmp_path / "met").mkdir()
+    monkeypatch.setenv("MEETING", str(tmp_path / "met"))
+    monkeypatch.setenv("MEMBERS", "2")
+    monkeypatch.setattr("academy.labs.nursery.Nursery", lambda: nullcontext(nursery))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("jobs", "patience_s", "status"), [("2", "25", 0), ("1", "2", 1)])
+def test_as_many_runs_go_side_by_side_as_the_command_is_told(
+    collection_that_meets: Path, jobs: str, patience_s: str, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATIENCE_S", patience_s)
+    found = CliRunner().invoke(academy, ["test", "-j", jobs, "--collection", str(collection_that_meets)])
+    assert found.exit_code == status, found.output
+    assert ("AssertionError: nobody came" in found.output) == (status == 1)
 
 
 def test_interrupt_ends_all_that_was_started(tmp_path: Path) -> None:
@@ -500,7 +535,11 @@ def test_pytest_runs_what_is_selected_only(collection: Path, tmp_path: Path) -> 
         (["--academy-parameter", "limit=high"], "The parameter limit is 'high'"),
         (["--academy-parameter", "limits=3"], "Did you mean 'limit'?"),
         (["--academy-parameter", "limit=3", "--academy-update"], "leave --academy-update out"),
+        (["--academy-parameter=limit=3", "--academy-parameter=limit=4"], "limit is given twice"),
         (["--academy-rtol", "-1"], "--academy-rtol"),
+        (["--academy-jobs", "0"], "--academy-jobs: '0' is not a whole number from 1 on"),
+        (["--academy-jobs", "-1"], "--academy-jobs: '-1' is not a whole number from 1 on"),
+        (["--nbval-sanitize-with", "none.cfg"], "There is no file none.cfg to sanitize outputs with."),
     ],
 )
 def test_plugin_refuses_what_the_command_refuses(
@@ -525,6 +564,66 @@ def test_plugin_takes_parameters_and_a_tolerance(tmp_path: Path) -> None:
     for near in ("--academy-rtol=0.1", "--academy-atol=0.1"):
         found = pytest_run(tmp_path, "notebooks", *given, near)
         assert found.returncode == 0, found.stdout + found.stderr
+
+
+@pytest.fixture(scope="module")
+def renewed(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """One run of pytest that stores outputs anew and sanitizes them, beside files that cannot be read."""
+    root = tmp_path_factory.mktemp("renewed")
+    write_lab(root, "60-is-renewed", [cell(MEET), *task_cells(), cell("print('new')", printed("old\n"))])
+    named = cell("print('started job_xyz')", printed("started job_ab\n"))
+    write_lab(root, "61-is-sanitized", [cell(MEET), *task_cells(), named])
+    with (write_lab(root, "62-is-misspelt", task_cells()).folder / "lab.yml").open("a") as manifest:
+        manifest.write("nonsense: 1\n")
+    write_lab(root, "63-breaks-off", task_cells()).notebook.write_text('{"cells": [{}]}')
+    (root / "sanitize.cfg").write_text("regex: job_[a-z]+\nreplace: job_NAME\n")
+    (root / "met").mkdir()
+    files = [f"notebooks/{lab}.ipynb" for lab in ("60-is-renewed", "61-is-sanitized", "63-breaks-off")]
+    found = pytest_run(
+        root,
+        *(*files, "labs/60-is-renewed", "labs/61-is-sanitized", "labs/62-is-misspelt", "-v"),
+        *("--academy-update", "--nbval-sanitize-with", "sanitize.cfg", "--academy-jobs", "3"),
+        *("--academy-report", "report"),
+        MEETING=str(root / "met"),
+        MEMBERS="3",
+        PATIENCE_S="25",
+    )
+    return found, root
+
+
+def test_plugin_fails_a_file_that_cannot_be_read_and_runs_the_rest(
+    renewed: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    found, root = renewed
+    assert found.returncode == pytest.ExitCode.TESTS_FAILED, found.stdout + found.stderr
+    assert "2 failed, 18 passed" in found.stdout
+    assert "labs/62-is-misspelt/lab.yml::is valid FAILED" in found.stdout
+    assert f"{root}/labs/62-is-misspelt/lab.yml has no field 'nonsense'. Its fields: " in found.stdout
+    assert "notebooks/63-breaks-off.ipynb::is valid FAILED" in found.stdout
+    assert f"{root}/notebooks/63-breaks-off.ipynb is not a notebook" in found.stdout
+    assert "Traceback" not in found.stdout + found.stderr
+    suites = ElementTree.parse(root / "report" / "junit.xml").iter("testsuite")
+    assert {suite.get("name") for suite in suites if suite.get("errors") != "0"} == {
+        "62-is-misspelt",
+        "63-breaks-off",
+    }
+
+
+def test_plugin_runs_as_many_side_by_side_as_it_is_told(
+    renewed: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    found, root = renewed
+    assert "nobody came" not in found.stdout
+    assert len(list((root / "met").iterdir())) == 4  # two labs, two editions each
+
+
+def test_plugin_stores_outputs_anew_that_differ_when_they_are_sanitized(
+    renewed: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    _, root = renewed
+    for lab, text in (("60-is-renewed", "new\n"), ("61-is-sanitized", "started job_ab\n")):
+        kept = nbformat.read(root / "notebooks" / f"{lab}.ipynb", as_version=4)
+        assert kept.cells[-1].outputs[0].text == text
 
 
 def test_plugin_stands_back_for_nbval_and_elsewhere(collection: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from academy.errors import AcademyError
+from academy.errors import AcademyError, InvalidField
 from academy.labs.collection import MANIFEST, Lab
 from academy.labs.manifest import LAB_ID
 from academy.labs.parameters import source_of
@@ -34,12 +34,15 @@ class LabFile(pytest.File):
     editions: tuple[Edition, ...] = (Edition.SOLVED, Edition.LEARNER)
     lab: Lab
 
-    def repr_failure(  # type: ignore[override]  # as pytest's own
-        self, excinfo: pytest.ExceptionInfo[BaseException]
-    ) -> str:
-        if isinstance(excinfo.value, AcademyError):
-            return excinfo.value.message
-        return str(super().repr_failure(excinfo))
+    def collect(self) -> list[pytest.Item]:
+        try:
+            return list(self.items())
+        except AcademyError as error:  # raised here, it would keep pytest from running the other labs
+            return [FaultItem.from_parent(self, name="is valid", fault=error.message)]
+
+    def items(self) -> Iterator[pytest.Item]:
+        """Yield the items; an ``AcademyError`` says why the file has none."""
+        raise NotImplementedError
 
 
 class NotebookFile(LabFile):
@@ -47,22 +50,25 @@ class NotebookFile(LabFile):
 
     editions = (Edition.SOLVED,)
 
-    def collect(self) -> Iterator[pytest.Item]:
+    def items(self) -> Iterator[pytest.Item]:
         try:
-            cells = json.loads(self.path.read_text(encoding="utf-8"))["cells"]
-        except (ValueError, KeyError) as error:
-            raise self.CollectError(f"{self.path} is not a notebook: {error}") from None
-        for number, cell in enumerate(cells, start=1):
-            if cell["cell_type"] == "code":
-                # As ipynb.place says it, which imports nbformat.
-                name = f"cell {cell.get('id', '?')} (number {number}): {_short(source_of(cell))}"
-                yield CellItem.from_parent(self, name=name, number=number)
+            cells = json.loads(self.path.read_text(encoding="utf-8-sig"))["cells"]
+            # As ipynb.place says it, which imports nbformat.
+            names = {
+                number: f"cell {cell.get('id', '?')} (number {number}): {_short(source_of(cell))}"
+                for number, cell in enumerate(cells, start=1)
+                if cell["cell_type"] == "code"
+            }
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InvalidField(f"{self.path} is not a notebook: {error}") from None
+        for number, name in names.items():
+            yield CellItem.from_parent(self, name=name, number=number)
 
 
 class ManifestFile(LabFile):
     """A ``lab.yml``: two items for each task, and one for the editions as a whole."""
 
-    def collect(self) -> Iterator[pytest.Item]:
+    def items(self) -> Iterator[pytest.Item]:
         for task in self.lab.manifest.tasks:
             for edition in self.editions:
                 wanted = "passes solved" if edition is Edition.SOLVED else "fails unsolved"
@@ -85,6 +91,18 @@ class LabItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, None, str]:
         return self.path, None, f"{self.parent.lab.id}: {self.name}"
+
+
+class FaultItem(LabItem):
+    """The file can be read; it stands for the items that are not known when it cannot."""
+
+    def __init__(self, *, fault: str, **parts: Any) -> None:
+        super().__init__(**parts)
+        self.fault = fault
+
+    def runtest(self) -> None:
+        told = [problem for edition in self.parent.editions for problem in self.report(edition).problems]
+        raise Fault("\n".join(dict.fromkeys(told)) or self.fault)
 
 
 class CellItem(LabItem):

@@ -8,6 +8,7 @@ also under pytest-xdist.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
@@ -45,7 +46,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--academy-report", metavar="DIR", help="Write junit.xml, report.html and executed notebooks there."
     )
     group.addoption(
-        "--academy-jobs", metavar="N", type=int, help="How many runs side by side. Default: the cores."
+        "--academy-jobs", metavar="N", type=_count, help="How many runs side by side. Default: the cores."
     )
     group.addoption(
         "--academy-parameter", action="append", default=[], metavar="NAME=VALUE", help="For one lab."
@@ -84,6 +85,7 @@ class Suite:
         self._is_worker = worker is not None
         self._folder = Path(worker[_INPUT]) if worker is not None else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._noting: threading.Thread | None = None
 
     @property
     def results(self) -> Results:
@@ -116,6 +118,8 @@ class Suite:
         if self._process is not None:
             self._process.terminate()
             self._process.wait(_END_S)
+        if self._noting is not None:
+            self._noting.join()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _start(self, units: list[Unit]) -> None:
@@ -126,6 +130,7 @@ class Suite:
         folder = report / "notebooks" if report else None
         options = Options(
             Tolerance(option.academy_rtol, option.academy_atol),
+            sanitize_with=_sanitize_with(getattr(option, "nbval_sanitize_with", None)),
             parameters=_values(units, option.academy_parameter, update=option.academy_update),
             update=option.academy_update,
             folder=folder,
@@ -142,7 +147,14 @@ class Suite:
         command = [sys.executable, "-P", "-m", "academy.labs.suite.runner", str(results.root)]
         with results.log_file.open("wb") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        threading.Thread(target=_note_end, args=(self._process, results), daemon=True).start()
+        self._noting = threading.Thread(target=_note_end, args=(self._process, results), daemon=True)
+        self._noting.start()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
 
 
 def _amount(text: str) -> float:
@@ -150,6 +162,13 @@ def _amount(text: str) -> float:
     if not value >= 0:
         raise ValueError(text)
     return value
+
+
+def _sanitize_with(name: str | None) -> Path | None:
+    """Return the file of nbval's option."""
+    if name is not None and not Path(name).is_file():
+        raise pytest.UsageError(f"There is no file {name} to sanitize outputs with.")
+    return Path(name).absolute() if name is not None else None
 
 
 def _values(units: Sequence[Unit], given: Sequence[str], *, update: bool) -> dict[str, Any]:
