@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from academy.errors import Conflict, InvalidField, NotFound, UserError
+from academy.errors import AcademyError, Conflict, InvalidField, NotFound, UserError
 from academy.labs.collection import Collection
 from academy.labs.editions import ipynb
 from academy.labs.grading import csvfile, gradebook, reports
@@ -613,10 +613,10 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path: Path, manifest: Manif
 def test_a_place_that_cannot_be_written_is_refused_beforehand(tmp_path: Path, place: str) -> None:
     (tmp_path / "a-file").write_text("mine")
     to = tmp_path / place
-    with pytest.raises(Conflict) as error:
+    with pytest.raises(AcademyError) as error:
         reports.check_target(to)
-    assert error.value.message.startswith(f"Results cannot be written to {to}: ")
-    assert error.value.message.endswith("Choose another place with --to.")
+    assert error.value.message.startswith(f"{to} cannot be written: ")
+    assert error.value.message.endswith("Choose another with --to.")
 
 
 def test_a_place_that_can_be_written_is_left_as_it_is_beforehand(tmp_path: Path) -> None:

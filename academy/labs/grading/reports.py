@@ -23,6 +23,7 @@ from academy.labs.grading.submissions import safe_name
 from academy.labs.grading.table import NO_LAB, Row, Sheet, as_json, points
 from academy.labs.language import Texts
 from academy.labs.manifest import Manifest
+from academy.paths import writing
 
 GRADES = "grades.json"
 # Should half a character come this far, it is spelled out: nobody's name ends the class's grading.
@@ -65,7 +66,9 @@ def check_target(to: Path) -> None:
     Raises
     ------
     Conflict
-        The message names what lies there, or what keeps it from being written.
+        The message names what lies there.
+    AcademyError
+        It cannot be written, and the message says why.
     """
     _check_place(to)
     if not to.exists():
@@ -83,13 +86,8 @@ def check_target(to: Path) -> None:
 def _check_place(to: Path) -> None:
     """Try to write where the results will be, in the nearest folder that is there."""
     there = next(folder for folder in to.parents if os.path.lexists(folder))
-    try:
-        with tempfile.TemporaryDirectory(dir=there, prefix=f".{to.name}."):
-            pass
-    except OSError as error:
-        raise Conflict(
-            f"Results cannot be written to {to}: {there}: {error.strerror}. Choose another place with --to."
-        ) from error
+    with writing(to, "Choose another with --to."), tempfile.TemporaryDirectory(dir=there):
+        pass
 
 
 def check_gradebooks(books: Gradebooks, labs: Sequence[str]) -> None:
