@@ -57,9 +57,7 @@ def test_nothing_is_released_into_a_lab(
 
 def academy(home: Path, collection: Collection, *arguments: str, **more: str) -> tuple[int, str]:
     environment = {**os.environ, "ACADEMY_HOME": str(home), "ACADEMY_LABS": str(collection.root), **more}
-    done = subprocess.run(
-        [COMMAND, "lab", *arguments], env=environment, capture_output=True, text=True, timeout=120
-    )
+    done = subprocess.run([COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=120)
     assert done.stdout == ""
     return done.returncode, done.stderr
 
@@ -67,15 +65,20 @@ def academy(home: Path, collection: Collection, *arguments: str, **more: str) ->
 @pytest.mark.parametrize(
     ("arguments", "target", "remedy"),
     [
-        (("release", LAB, "--to", "FILE/to"), "FILE/to", "Choose another --to."),
-        (("release", LAB, "--to", "TO", "--pack", "FILE/pack"), "FILE/pack", "Choose another --pack."),
+        (("lab", "release", LAB, "--to", "FILE/to"), "FILE/to", "Choose another --to."),
+        (("lab", "release", LAB, "--to", "TO", "--pack", "FILE/pack"), "FILE/pack", "Choose another --pack."),
         (
-            ("release", LAB, "--to", "FILE/to", "--format", "nbgrader"),
+            ("lab", "release", LAB, "--to", "FILE/to", "--format", "nbgrader"),
             "FILE/to/source",
             "Choose another --to.",
         ),
-        (("new", "91-count-weeks", "--collection", "FILE/labs"), "FILE/labs", "Choose another --collection."),
-        (("start", LAB), "FILE", "Mend its permissions, or set ACADEMY_WORK to another folder."),
+        (
+            ("lab", "new", "91-count-weeks", "--collection", "FILE/labs"),
+            "FILE/labs",
+            "Choose another --collection.",
+        ),
+        (("test", LAB, "--report", "FILE/report"), "FILE/report/notebooks", "Choose another --report."),
+        (("lab", "start", LAB), "FILE", "Mend its permissions, or set ACADEMY_WORK to another folder."),
     ],
 )
 def test_a_place_that_cannot_be_written_is_named_with_what_to_do(

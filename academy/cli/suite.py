@@ -14,6 +14,7 @@ import click
 
 from academy.cli.verb import Failure, ServiceCommand
 from academy.errors import AcademyError
+from academy.paths import writing
 
 if TYPE_CHECKING:
     from academy.labs.collection import Lab
@@ -99,7 +100,8 @@ def _plan(
         raise Failure(error.message, _INVALID) from None
     folder = (report / "notebooks").absolute() if report else None
     if folder:
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder, "Choose another --report."):
+            folder.mkdir(parents=True, exist_ok=True)
     tolerance = Tolerance(asked["rtol"], asked["atol"])
     return labs, Options(tolerance, asked["sanitize_with"], values, asked["update"], folder)
 
