@@ -15,9 +15,9 @@ from sqlalchemy import Engine, create_engine, inspect, text
 
 from academy.errors import AcademyError, Forbidden, InvalidField, ServiceUnavailable
 from academy.labs.learning.events import EventKind, Events, kept_events
-from academy.labs.learning.loopback import Loopback
 from academy.paths import Home
 from academy.service.job_access import check
+from academy.service.loopback import Loopback
 from academy.service.process import up
 from academy.store.database import HEAD, open_database
 from academy.store.lab_event_file import read_lab_events

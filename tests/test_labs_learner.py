@@ -26,7 +26,6 @@ from academy.labs.editions.edition import write_edition
 from academy.labs.learning.asking import plan_of
 from academy.labs.learning.events import EventKind, Events
 from academy.labs.learning.learner import Learner
-from academy.labs.learning.loopback import Loopback
 from academy.labs.learning.own_copy import RECORD
 from academy.labs.learning.progress import State
 from academy.labs.learning.reset import restored, step_of
@@ -34,6 +33,7 @@ from academy.labs.learning.submit import write_submission
 from academy.labs.learning.undoing import traffic_without
 from academy.labs.scaffold import new_lab
 from academy.paths import Home
+from academy.service.loopback import Loopback
 from academy.service.process import ServiceInfo, down, status, up
 from academy.store.ids import DEFAULT_WORKSPACE
 from tests.conftest import Service, start

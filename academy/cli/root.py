@@ -14,7 +14,7 @@ _SERVICE = {
     "status": ("academy.cli.service:status", "Tell whether the service runs, and where."),
     "doctor": ("academy.cli.doctor:doctor", "Check what the service and its jobs need."),
     "logs": ("academy.cli.service:logs", "Show the service's log."),
-    "audit": ("academy.cli.service:audit", "Show who did what to which resource, and when."),
+    "audit": ("academy.cli.audit:audit", "Who did what; what ran, on what, with which result."),
     "open": ("academy.cli.service:open_page", "Open a page of the service in the browser."),
     "kernel": ("academy.cli.kernel:kernel", "Install or remove the Jupyter kernel."),
 }
@@ -29,6 +29,9 @@ _AZURE = {
     "compute": ("academy.cli.compute:compute", "Compute targets."),
     "online-endpoint": ("academy.cli.online_endpoint:online_endpoint", "Online endpoints."),
     "online-deployment": ("academy.cli.online_deployment:online_deployment", "Online deployments."),
+}
+_MATRIX = {
+    "matrix": ("academy.cli.matrix:matrix", "The four environments: show, recommend, migrate."),
 }
 _LABS = {
     "lab": ("academy.cli.lab:lab", "Labs: list, start, check, submit; release, grade; new, lint."),
@@ -50,7 +53,7 @@ Exit status:
 
 
 class _Root(LazyGroup):
-    sections = {"Service": _SERVICE, "Labs": _LABS, "As in az ml": _AZURE}
+    sections = {"Service": _SERVICE, "Matrix": _MATRIX, "Labs": _LABS, "As in az ml": _AZURE}
 
 
 @click.group(cls=_Root, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

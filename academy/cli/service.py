@@ -1,25 +1,23 @@
-"""The commands about the service itself: up, down, status, logs, audit, open."""
+"""The commands about the service itself: up, down, status, logs, open."""
 
 from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections import deque
-from collections.abc import Iterator
-from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 import click
 
-from academy.cli.output import terminal_width
 from academy.cli.verb import Failure, Scope, ServiceCommand, said_when_slow
-from academy.errors import NotFound, ServiceUnavailable
+from academy.errors import NotFound
+
+if TYPE_CHECKING:
+    from academy.service.process import ServiceInfo
 
 STOPPED = 3
 FOLLOW_S = 0.2
-AUDIT_PAGE = 1000
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -32,7 +30,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def start(scope: Scope, /, port: int | None, as_json: bool) -> None:
     """Start the service, unless it runs, and return when it answers."""
-    info = _running(scope, port)
+    info = running(scope, port)
     if as_json:
         click.echo(json.dumps(_state(scope), indent=2))
     else:
@@ -92,33 +90,6 @@ def logs(scope: Scope, /, lines: int, follow: bool) -> None:
                 click.echo(line, nl=False)
 
 
-@click.command(cls=ServiceCommand)
-@click.option("--resource", help="Only this resource and what is below it (the beginning of its id).")
-@as_json
-@click.pass_obj
-def audit(scope: Scope, /, resource: str | None, as_json: bool) -> None:
-    """Show who did what to which resource, and when, oldest first.
-
-    A terminal shows the end of a resource's id, as far as the line has room; a file or a pipe gets all of it.
-    """
-    entries = _audit_entries(scope, resource or "")
-    if as_json:
-        click.echo(json.dumps(list(entries), indent=2))
-        return
-    width = terminal_width()
-    for entry in entries:
-        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["at"]))
-        facts = f"{at}  {entry['who']:<16}  {entry['action']:<12}  "
-        click.echo(facts + _end_of(entry["resource"], None if width is None else width - len(facts)))
-
-
-def _end_of(resource: str, most: int | None) -> str:
-    """Return the end of a resource's id, where its name is, in at most so many characters (but 20)."""
-    if most is None or len(resource) <= max(most, 20):
-        return resource
-    return "…" + resource[1 - max(most, 20) :]
-
-
 @click.command("open", cls=ServiceCommand)
 @click.argument("page", default="/mlflow/")
 @click.option("--no-browser", is_flag=True, help="Print the address instead; it is good for a minute.")
@@ -134,14 +105,14 @@ def open_page(scope: Scope, /, page: str, no_browser: bool) -> None:
 
 def open_in_browser(scope: Scope, url: str) -> None:
     """Open a page of the service that the SDK names, such as a job's ``studio_url``."""
-    _launch(_login_link(scope, url.removeprefix(_running(scope).address)))
+    _launch(_login_link(scope, url.removeprefix(running(scope).address)))
 
 
 def _login_link(scope: Scope, page: str) -> str:
     from academy.service.auth import LOGIN_S
     from academy.signing import Signer, Use
 
-    info = _running(scope)
+    info = running(scope)
     signer = Signer(scope.home.key_file.read_bytes())
     owner = signer.verify_token(_token(scope))["upn"]
     code = signer.token(owner, lifetime_s=LOGIN_S, use=Use.LOGIN)
@@ -153,7 +124,8 @@ def _launch(address: str) -> None:
         raise Failure("There is no browser to open. Try 'academy open --no-browser'.")
 
 
-def _running(scope: Scope, port: int | None = None) -> Any:
+def running(scope: Scope, port: int | None = None) -> ServiceInfo:
+    """Return the service of the home, started when it does not run."""
     from academy.service.process import up
 
     with said_when_slow(f"Starting the service of {scope.home.root} …"):
@@ -164,30 +136,6 @@ def _state(scope: Scope) -> dict[str, Any]:
     from academy.service import process
 
     return process.status(scope.home).to_json()
-
-
-def _audit_entries(scope: Scope, resource: str) -> Iterator[dict[str, Any]]:
-    address = _running(scope).address
-    after = 0
-    while True:
-        query = urlencode({"resource": resource, "after": after, "top": AUDIT_PAGE}, quote_via=quote)
-        page = _get(f"{address}/academy/audit?{query}", _token(scope))["value"]
-        yield from page
-        if len(page) < AUDIT_PAGE:
-            return
-        after = page[-1]["sequence"]
-
-
-def _get(url: str, token: str) -> Any:
-    # Loopback never goes through a proxy, whatever the environment says.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
-    try:
-        with opener.open(request) as response:
-            return json.load(response)
-    except HTTPError as error:
-        message = json.load(error)["error"]["message"]
-        raise ServiceUnavailable(f"The service answered {error.code}: {message}") from error
 
 
 def _token(scope: Scope) -> str:

@@ -3,6 +3,7 @@
 from academy.paths.files import checked_name, confined, read_json, write_atomic, write_json, writing
 from academy.paths.folders import (
     ArtifactFolder,
+    AuditFolder,
     DeploymentFolder,
     JobFolder,
     ReplicaFolder,
@@ -19,6 +20,7 @@ from academy.paths.home import (
 
 __all__ = [
     "ArtifactFolder",
+    "AuditFolder",
     "DeploymentFolder",
     "Home",
     "HomeError",

@@ -32,6 +32,11 @@ class JobFolder:
         return self.root / "done.json"
 
     @property
+    def evidence_file(self) -> Path:
+        """What was seen of the run: machine, packages, code, data. Written before the done file."""
+        return self.root / "evidence.json"
+
+    @property
     def cancel_file(self) -> Path:
         """Its presence asks the supervisor to end the job."""
         return self.root / "cancel"
@@ -125,6 +130,11 @@ class ReplicaFolder:
         """Its presence asks the replica's supervisor to end."""
         return self.root / "stop"
 
+    @property
+    def evidence_file(self) -> Path:
+        """What the replicas run on: machine, packages, code, model. Written before they start."""
+        return self.root / "evidence.json"
+
     def server_config(self, number: int) -> Path:
         return self.root / f"server-{number}.json"
 
@@ -151,3 +161,37 @@ class ReplicaFolder:
     @property
     def code(self) -> Path:
         return self.root / "code"
+
+
+@dataclass(frozen=True)
+class AuditFolder:
+    """The audit trail of a folder of scripts, outside the service: ``.academy-audit`` in it."""
+
+    root: Path
+
+    NAME = ".academy-audit"
+
+    @property
+    def ledger_file(self) -> Path:
+        """One sealed record a line."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def head_file(self) -> Path:
+        """The last record's number and hash, noted apart from the records."""
+        return self.root / "head.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held (flock) while a record is added."""
+        return self.root / "lock"
+
+    @property
+    def objects(self) -> Path:
+        """The code files of all runs, each once, under the SHA-256 of its content."""
+        return self.root / "objects"
+
+    @property
+    def tracking_file(self) -> Path:
+        """MLflow's database of runs whose script was not told another one."""
+        return self.root / "mlflow.db"

@@ -67,6 +67,11 @@ class Home:
     def database_file(self) -> Path:
         return self.root / "academy.db"
 
+    @property
+    def audit_head_file(self) -> Path:
+        """The number and hash of the audit trail's last record, noted apart from the database."""
+        return self.root / "audit-head.json"
+
     def tracking_database(self, workspace_key: str) -> Path:
         """One MLflow database a workspace: two of them may have a job, and so a run, of one name."""
         return self.root / "mlflow" / f"{checked_name(workspace_key)}.db"

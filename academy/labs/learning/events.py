@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from academy.errors import ServiceUnavailable
-from academy.labs.learning.loopback import Loopback
 from academy.paths import Home
+from academy.service.loopback import Loopback
 from academy.service.process import ServiceInfo, status
 from academy.store import lab_event
 from academy.store.lab_event_file import read_lab_events

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from academy.errors import AcademyError
 from academy.labs.language import texts
-from academy.labs.learning.loopback import Loopback
 from academy.labs.learning.made import Made
 from academy.labs.learning.undoing import Search, Undoing, label, left
+from academy.service.loopback import Loopback
 from academy.service.process import ServiceInfo
 from academy.store.ids import DEFAULT_WORKSPACE, Workspace
 

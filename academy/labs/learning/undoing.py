@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from academy.errors import NotFound
 from academy.labs.language import texts
-from academy.labs.learning.loopback import Loopback
+from academy.service.loopback import Loopback
 from academy.store.ids import Workspace
 
 ASSETS = {"model": "models", "data": "data", "environment": "environments", "component": "components"}

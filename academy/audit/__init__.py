@@ -1,0 +1,1 @@
+"""The audit trail: records of what ran, chained by hash; how they are kept, checked and shown."""

@@ -1,0 +1,1 @@
+"""The decision matrix: four environments, what lives in each, and how to choose among them."""
