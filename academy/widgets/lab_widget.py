@@ -9,10 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 from IPython.core.getipython import get_ipython
-from IPython.display import DisplayHandle
 
 from academy.errors import AcademyError, UserError
 from academy.labs.collection import Lab
@@ -24,16 +22,10 @@ from academy.labs.learning.progress import progress
 from academy.paths import Home
 from academy.widgets.outline import steps_of
 from academy.widgets.text import plain, static_page
+from academy.widgets.text_form import TextFormWidget
 from academy.widgets.view import Seen, View, view_of
 
 _FOLDER = Path(__file__).parent
-_VIEW_MIME = "application/vnd.jupyter.widget-view+json"
-
-# A saved notebook holds the widget's place after its text form; without a kernel, that place stays empty.
-_NO_DEAD_PLACE = (
-    "<style>.jp-OutputArea-child:has(.academy-lab-static) + .jp-OutputArea-child:not(:has(.academy-lab))"
-    "{display:none}</style>"
-)
 
 
 def lab(lab_id: str | None = None) -> LabWidget:
@@ -57,11 +49,12 @@ def lab(lab_id: str | None = None) -> LabWidget:
     return LabWidget(home, current_lab(home, namespace, call="lab"))
 
 
-class LabWidget(anywidget.AnyWidget):
+class LabWidget(TextFormWidget):
     """The overview of one lab. ``prefix`` says that it is not this notebook's own."""
 
     _esm = _FOLDER / "lab.js"
     _css = _FOLDER / "lab.css"
+    _name = "academy-lab"
     view = traitlets.Dict().tag(sync=True)
 
     def __init__(self, home: Home, lab: Lab, *, prefix: bool = False) -> None:
@@ -69,7 +62,6 @@ class LabWidget(anywidget.AnyWidget):
         self._say: Texts = texts()
         self._steps = steps_of(_notebook(lab), lab.manifest)
         self._seen = Seen()
-        self._static: DisplayHandle | None = None
         self._shown = self._read()
         super().__init__(view=asdict(self._shown))
         self.on_msg(self._on_message)
@@ -92,26 +84,11 @@ class LabWidget(anywidget.AnyWidget):
             return
         self._shown = shown
         self.view = asdict(shown)
-        if self._static is not None:
-            self._static.update(self._text_forms(), raw=True)
+        self.show_text_anew()
 
-    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        place = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
-        return {**self._text_forms(), _VIEW_MIME: place}, {}
-
-    def _ipython_display_(self) -> None:
-        # JupyterLab never falls back from a widget whose kernel is gone to another form of the same
-        # output, so the text form is an output of its own; the style sheet shows one of the two.
-        self._static = DisplayHandle()
-        self._static.display(self._text_forms(), raw=True)
-        DisplayHandle().display({_VIEW_MIME: self._repr_mimebundle_()[0][_VIEW_MIME]}, raw=True)
-
-    def _text_forms(self) -> dict[str, str]:
+    def text_forms(self) -> dict[str, str]:
         at = time.strftime("%Y-%m-%d %H:%M")
-        return {
-            "text/plain": plain(self._shown),
-            "text/html": _NO_DEAD_PLACE + static_page(self._shown, at),
-        }
+        return {"text/plain": plain(self._shown), "text/html": static_page(self._shown, at)}
 
     def _read(self) -> View:
         manifest = self._lab.manifest
