@@ -56,6 +56,11 @@ class JobFolder:
         return self.root / "env"
 
     @property
+    def fresh_environments(self) -> Path:
+        """Stands for the cache of environments in a job that has its own built anew."""
+        return self.root / "fresh"
+
+    @property
     def inputs(self) -> Path:
         return self.root / "inputs"
 
@@ -187,6 +192,11 @@ class AuditFolder:
         return self.root / "lock"
 
     @property
+    def gitignore_file(self) -> Path:
+        """Tells git what of the folder is worth keeping."""
+        return self.root / ".gitignore"
+
+    @property
     def objects(self) -> Path:
         """The code files of all runs, each once, under the SHA-256 of its content."""
         return self.root / "objects"
@@ -195,3 +205,13 @@ class AuditFolder:
     def tracking_file(self) -> Path:
         """MLflow's database of runs whose script was not told another one."""
         return self.root / "mlflow.db"
+
+    @property
+    def artifacts(self) -> Path:
+        """What those runs log to MLflow: files and models."""
+        return self.root / "mlartifacts"
+
+    @property
+    def claims(self) -> Path:
+        """The names of the runs that are under way; each file is held (flock) by its run."""
+        return self.root / "running"
