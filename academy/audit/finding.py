@@ -1,0 +1,82 @@
+"""Finding records: the newest version of a model, and what a misspelt name may have meant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rapidfuzz import fuzz, process, utils
+
+from academy.audit.chain import Head, Sealed
+from academy.audit.record import Kind
+from academy.audit.target import Target
+from academy.errors import NotFound, choices
+
+LATEST = "@latest"
+NAMES_SHOWN = 8
+LIKE_PERCENT = 60
+
+
+class Records(Protocol):
+    """Whatever readers of records need of a ledger: the service's over HTTP, or a folder's file."""
+
+    def read(self, *, id: str | None = None, after: int = 0) -> Sequence[Sealed]:
+        """Return the sealed records in order: all, or those of one id."""
+        ...
+
+    def head(self) -> Head:
+        """Return the head as it was noted apart from the records."""
+        ...
+
+
+def newest_version(name: str, workspace_id: str, records: Records) -> Target:
+    """Return the model version that came on record last, for a name without version (or ``@latest``).
+
+    Versions that were deleted since are passed over, unless all were.
+
+    Raises
+    ------
+    NotFound
+        No version of a model of this name is on record.
+    """
+    name = name.removesuffix(LATEST)
+    container = f"{workspace_id}/models/{name}/versions/".lower()
+    newest: dict[str, str] = {}
+    for sealed in records.read():
+        before, version = str(sealed.body["id"])[: len(container)], str(sealed.body["id"])[len(container) :]
+        if before.lower() == container:
+            newest.pop(version, None)
+            newest[version] = sealed.body["kind"]
+    there = [version for version, kind in newest.items() if kind != Kind.DELETION] or list(newest)
+    if not there:
+        raise not_on_record(Target(Kind.MODEL, name), records)
+    return Target(Kind.MODEL, f"{name}:{there[-1]}")
+
+
+def not_on_record(target: Target, records: Records, why: str = "") -> NotFound:
+    """Return the error for a target without a record: ``why`` if that is known, else the nearest names."""
+    if why:
+        return NotFound(f"There is no record of {target}: {why}", target=target.name)
+    names = list(
+        dict.fromkeys(str(one.body["name"]) for one in records.read() if one.body["kind"] == target.kind)
+    )
+    if not names:
+        return NotFound(
+            f"There is no record of {target}, nor of any other {target.kind}. "
+            "'academy audit show' lists what is on record.",
+            target=target.name,
+        )
+    found = process.extract(
+        target.name,
+        names,
+        scorer=fuzz.WRatio,
+        processor=utils.default_process,
+        limit=3,
+        score_cutoff=LIKE_PERCENT,
+    )
+    meant = f" Did you mean {' or '.join(repr(name) for name, *_ in found)}?" if found else ""
+    shown = choices(names[::-1][:NAMES_SHOWN], in_order=True)
+    more = f", and {len(names) - NAMES_SHOWN} older ones" if len(names) > NAMES_SHOWN else ""
+    return NotFound(
+        f"There is no record of {target}.{meant} On record, newest first: {shown}{more}.", target=target.name
+    )

@@ -1,0 +1,196 @@
+"""What a command about records is told: which thing, in which service or folder of scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from academy.audit.record import Kind
+from academy.audit.target import SPELLING, Target
+from academy.cli.verb import Scope
+from academy.errors import NotFound
+from academy.paths import AuditFolder
+from academy.store.ids import DEFAULT_WORKSPACE, Workspace
+
+if TYPE_CHECKING:
+    from academy.audit.chain import Sealed
+    from academy.audit.finding import Records
+    from academy.audit.local_ledger import LocalLedger
+    from academy.service.loopback import Loopback
+
+Callback = Callable[..., Any]
+
+_KINDS = (Kind.JOB, Kind.MODEL, Kind.DEPLOYMENT, Kind.RUN)
+_SERVICE = ("workspace_name", "resource_group", "subscription")
+# Where the document of each kind says how far it is.
+_STATUS = {Kind.JOB: "status", Kind.DEPLOYMENT: "provisioningState"}
+_UNDER_WAY = frozenset(
+    {"NotStarted", "Queued", "Starting", "Preparing", "Running", "Finalizing", "CancelRequested"}
+    | {"Creating", "Updating", "Scaling", "Deleting"}
+)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The records that a command is about. Without a target, it is about all of them.
+
+    ``id`` is the one that the target's records have. ``folder`` is the scripts' folder whose records these
+    are; None for a service's.
+    """
+
+    target: Target | None
+    id: str | None
+    records: Records
+    folder: AuditFolder | None = None
+    service: Loopback | None = None
+
+    def sealed(self) -> Sequence[Sealed]:
+        """Return the records of the target, oldest first (all records when there is none).
+
+        Raises
+        ------
+        NotFound
+            The target has no record; the message says why, or suggests other names.
+        """
+        from academy.audit.finding import not_on_record
+
+        found = self.records.read(id=self.id)
+        if self.target is not None and not found:
+            raise not_on_record(self.target, self.records, self._why_not())
+        return found
+
+    def _why_not(self) -> str:
+        if self.service is None or self.target is None:
+            return ""
+        try:
+            document = self.service.get(str(self.id))
+        except NotFound:
+            return ""
+        status = document.get("properties", {}).get(_STATUS.get(self.target.kind, ""))
+        if status in _UNDER_WAY:
+            done = "ends" if self.target.kind is Kind.JOB else "is done"
+            return f"it is {status}. Its record is written when it {done}."
+        return "it is older than the audit trail of this home. What is made from now on is recorded."
+
+
+def target_options(callback: Callback) -> Callback:
+    """Add the options that ``opened`` reads; the command gets them as keywords."""
+    texts = {
+        "--job": (SPELLING[Kind.JOB], "A job of the service."),
+        "--model": ("NAME[:VERSION]", "A model; the newest version on record when none is given."),
+        "--deployment": (SPELLING[Kind.DEPLOYMENT], "An online deployment."),
+        "--run": (SPELLING[Kind.RUN], "A local script's run, made with 'academy audit run'."),
+        "--ledger": (
+            "DIR",
+            "The folder of local runs. Default: the nearest one with .academy-audit, upwards.",
+        ),
+        "--workspace-name": ("NAME", "Default: the home's own workspace."),
+        "--resource-group": ("NAME", ""),
+        "--subscription": ("ID", ""),
+    }
+    short = {"--workspace-name": ("-w",), "--resource-group": ("-g",)}
+    for flag, (metavar, text) in reversed(texts.items()):
+        callback = click.option(flag, *short.get(flag, ()), metavar=metavar, help=text)(callback)
+    return callback
+
+
+def opened(scope: Scope, options: Mapping[str, Any], *, needed: bool = True) -> Opened:
+    """Return what the options of ``target_options`` name.
+
+    Parameters
+    ----------
+    needed
+        A target must be named. Without it, none stands for all records.
+
+    Raises
+    ------
+    click.UsageError
+        No target where one is needed, several, or options that do not go together.
+    NotFound
+        There is no folder of local runs, or no model of the name. Whether the target has records is not
+        looked at: ``Opened.sealed`` does.
+    """
+    kind = _only_kind(options, needed)
+    local = kind is Kind.RUN or (kind is None and options.get("ledger") is not None)
+    _check_place(options, kind, local)
+    if local:
+        return _of_folder(kind, options)
+    return _of_service(scope, kind, options)
+
+
+def local_ledger(given: str | None) -> LocalLedger:
+    """Return the records of local runs: of the folder given, or of the nearest one upwards that has some."""
+    from academy.audit.local_ledger import LocalLedger
+
+    start = Path.cwd() if given is None else Path(given).expanduser().absolute()
+    if given is None:
+        found = LocalLedger.above(start)
+    else:
+        root = start if start.name == AuditFolder.NAME else start / AuditFolder.NAME
+        found = LocalLedger(AuditFolder(root)) if root.is_dir() else None
+    if found is None:
+        where = f"{start} or a folder above it" if given is None else f"{start}"
+        raise NotFound(
+            f"There is no {AuditFolder.NAME} in {where}. 'academy audit run -- python train.py' makes one "
+            "with the first run; --ledger DIR names another folder."
+        )
+    return found
+
+
+def _only_kind(options: Mapping[str, Any], needed: bool) -> Kind | None:
+    given = [kind for kind in _KINDS if options.get(kind) is not None]
+    if len(given) > 1:
+        named = " and ".join(f"--{kind}" for kind in given)
+        raise click.UsageError(f"Give one of {_flags()}, not {named} together.")
+    if needed and not given:
+        raise click.UsageError(f"Say what it is about: {_flags()}. 'academy audit show' lists what there is.")
+    return given[0] if given else None
+
+
+def _check_place(options: Mapping[str, Any], kind: Kind | None, local: bool) -> None:
+    if options.get("ledger") is not None and not local:
+        raise click.UsageError(f"--ledger names a folder of local runs; a {kind} is in the service.")
+    if local and any(options.get(name) is not None for name in _SERVICE):
+        raise click.UsageError("Local runs are in no workspace. Leave -w, -g and --subscription out.")
+
+
+def _of_folder(kind: Kind | None, options: Mapping[str, Any]) -> Opened:
+    target = None if kind is None else Target.of(kind, options[kind])
+    ledger = local_ledger(options.get("ledger"))
+    return Opened(target, target.below("") if target else None, ledger, ledger.folder)
+
+
+def _of_service(scope: Scope, kind: Kind | None, options: Mapping[str, Any]) -> Opened:
+    from academy.audit.finding import LATEST, newest_version
+    from academy.cli.service import running
+    from academy.service.kept_records import KeptRecords
+    from academy.service.loopback import Loopback
+
+    info = running(scope)
+    records = KeptRecords(info)
+    workspace = _workspace(options).id
+    if kind is None:
+        return Opened(None, None, records, service=Loopback(info))
+    name = options[kind]
+    if kind is Kind.MODEL and name and (name.endswith(LATEST) or not set(":/") & set(name)):
+        target = newest_version(name, workspace, records)
+    else:
+        target = Target.of(kind, name)
+    id = target.below(workspace)
+    return Opened(target, id, records, service=Loopback(info))
+
+
+def _workspace(options: Mapping[str, Any]) -> Workspace:
+    return Workspace(
+        options.get("subscription") or DEFAULT_WORKSPACE.subscription,
+        options.get("resource_group") or DEFAULT_WORKSPACE.resource_group,
+        options.get("workspace_name") or DEFAULT_WORKSPACE.name,
+    )
+
+
+def _flags() -> str:
+    return ", ".join(f"--{kind} {SPELLING[kind]}" for kind in _KINDS)
