@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from academy.errors import InvalidField, Unsupported, choices
+from academy.jobs.fresh import FreshEnvironment
 
 JOB_TYPE = "Command"
 DEFAULT_EXPERIMENT = "Default"
@@ -59,6 +60,7 @@ class CommandSpec:
     variables: Mapping[str, str]
     timeout_s: float | None
     warnings: tuple[str, ...]
+    fresh_environment: FreshEnvironment | None = None
 
 
 def read(properties: Mapping[str, Any]) -> CommandSpec:
@@ -86,6 +88,7 @@ def read(properties: Mapping[str, Any]) -> CommandSpec:
         variables=_variables(_mapping(properties, "environmentVariables")),
         timeout_s=_timeout_s(_mapping(properties, "limits")),
         warnings=(*_resource_warnings(properties), *_service_warnings(properties)),
+        fresh_environment=FreshEnvironment.of_job(properties),
     )
 
 

@@ -24,7 +24,8 @@ class CommandPlan:
 
     ``code`` is the folder of the code asset (None: the job has no code). ``variables`` is what the
     job finds in its environment beside what its software environment and its ports bring.
-    ``grace_s`` is the time between SIGTERM and SIGKILL.
+    ``grace_s`` is the time between SIGTERM and SIGKILL. ``fresh_environment`` has the environment built
+    anew, for this job alone, whatever the cache holds.
     """
 
     job_id: str
@@ -39,6 +40,7 @@ class CommandPlan:
     timeout_s: float | None = None
     grace_s: float = 5.0
     warnings: tuple[str, ...] = ()
+    fresh_environment: bool = False
 
     def write(self, folder: JobFolder) -> None:
         """Write the plan, for the owner alone: its variables hold the job's token.
@@ -73,6 +75,7 @@ class CommandPlan:
             "timeout_s": self.timeout_s,
             "grace_s": self.grace_s,
             "warnings": list(self.warnings),
+            "fresh_environment": self.fresh_environment,
         }
 
     @classmethod
@@ -91,4 +94,6 @@ class CommandPlan:
             timeout_s=value["timeout_s"],
             grace_s=value["grace_s"],
             warnings=tuple(value["warnings"]),
+            # Plans of jobs that an earlier release accepted do not say.
+            fresh_environment=value.get("fresh_environment", False),
         )

@@ -10,6 +10,7 @@ from academy.compute.computes import most_jobs
 from academy.datasets.documents import plan_inputs, plan_outputs
 from academy.datasets.locate import Locator
 from academy.datasets.ports import InputPlan, OutputPlan
+from academy.environments.definition import EnvironmentSpec
 from academy.environments.resolve import resolve as resolve_environment
 from academy.errors import NotFound, Unsupported, choices
 from academy.experiments.tracking import Tracking
@@ -56,9 +57,7 @@ class Resolver:
             job_id=workspace.child("jobs", name),
             name=name,
             command=spec.command,
-            environment=resolve_environment(
-                self.versions, workspace, spec.environment_id, find_context=self._context
-            ),
+            environment=self._environment(workspace, spec),
             artifacts=self.artifacts(workspace, name),
             code=self._code(workspace, spec.code_id),
             inputs=inputs,
@@ -66,6 +65,7 @@ class Resolver:
             variables=self._variables(workspace, name, spec),
             timeout_s=spec.timeout_s,
             warnings=spec.warnings,
+            fresh_environment=spec.fresh_environment is not None,
         )
 
     def compute(self, workspace: Workspace, compute_id: str | None) -> str:
@@ -94,6 +94,10 @@ class Resolver:
         location = self.locator.artifacts(workspace, name)
         assert location.path is not None
         return ArtifactFolder(location.path)
+
+    def _environment(self, workspace: Workspace, spec: CommandSpec) -> EnvironmentSpec:
+        named = resolve_environment(self.versions, workspace, spec.environment_id, find_context=self._context)
+        return named if spec.fresh_environment is None else spec.fresh_environment.spec(named)
 
     def _context(self, workspace: Workspace, uri: str) -> Path | None:
         return self.locator.locate(workspace, uri).path

@@ -171,7 +171,8 @@ class Supervisor:
 
     def _prepare(self) -> Prepared:
         plan, folder = self._plan, self._folder
-        built = build(plan.environment, log=self._build_line)
+        cache = folder.fresh_environments if plan.fresh_environment else None
+        built = build(plan.environment, log=self._build_line, cache=cache)
         if built.note:
             self._warn(built.note)
         if _may_install(plan):
