@@ -115,7 +115,8 @@ class Traits:
     """What choosing looks at.
 
     ``skills`` are needed all together; of ``any_skill`` one is enough (empty: none is asked for).
-    ``retiring`` says when and what to take instead, or is None.
+    ``retiring`` says when and what to take instead, or is None: it is for a service that goes as a whole.
+    ``ready_made`` says that it answers with models that are there already, and takes none of one's own.
     """
 
     stages: tuple[Stage, ...]
@@ -135,6 +136,7 @@ class Traits:
     rollout: Rollout
     evidence: Evidence
     retiring: str | None = None
+    ready_made: bool = False
 
 
 @dataclass(frozen=True)

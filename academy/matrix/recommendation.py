@@ -19,16 +19,24 @@ class Weight(StrEnum):
 
 @dataclass(frozen=True)
 class Reason:
-    """One sentence on one need; ``need`` is the field of ``Needs`` that it is about."""
+    """One sentence on one need; ``need`` is the field of ``Needs`` that it is about.
+
+    ``points`` say how much it counts: from 0 (only said) to 3 (weighs heavily); those for are added,
+    those against are taken away. A refusal has none: it is not outweighed.
+    """
 
     weight: Weight
     need: str
     text: str
+    points: float = 0.0
 
 
 @dataclass(frozen=True)
 class RankedService:
-    """A service with its reasons; one that is refused has a reason that says so, and no rank."""
+    """A service with its reasons; one that is refused has a reason that says so, and no rank.
+
+    ``score`` is the sum of its reasons' points; 0 when it is refused.
+    """
 
     id: str
     name: str
@@ -43,7 +51,10 @@ class RankedService:
 
 @dataclass(frozen=True)
 class RankedCell:
-    """A cell with its reasons, and its services: those that fit in order, then those that are refused."""
+    """A cell with its reasons, and its services: those that fit in order, then those that are refused.
+
+    ``score`` is the sum of its own reasons' points and the score of its best service; 0 when it is refused.
+    """
 
     id: CellId
     name: str
@@ -59,11 +70,16 @@ class RankedCell:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """All four cells: those that fit, best first, and those that were refused. ``cells`` may be empty."""
+    """All four cells: those that fit, best first, and those that were refused. ``cells`` may be empty.
+
+    ``notes`` say what is true of the needs as a whole: a language that nothing names, or, when nothing fits,
+    which need stands in the way.
+    """
 
     needs: Needs
     cells: tuple[RankedCell, ...]
     refused: tuple[RankedCell, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def best(self) -> RankedCell | None:
