@@ -1,0 +1,182 @@
+"""From what a YAML file says to frozen values: every field known, none missing, each of its type."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from academy.errors import InvalidField, NotFound, choices
+
+T = TypeVar("T")
+
+# A close word: one letter left out or two exchanged, in words as short as these fields have.
+_CLOSE = 0.6
+
+_WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
+
+
+@dataclass(frozen=True)
+class At:
+    """A place in a file: ``environments/hosted/cell.yml: here.commands[0]``."""
+
+    file: Path
+    path: str = ""
+
+    def field(self, name: str) -> At:
+        return At(self.file, f"{self.path}.{name}" if self.path else name)
+
+    def item(self, index: int) -> At:
+        return At(self.file, f"{self.path}[{index}]")
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.path}" if self.path else str(self.file)
+
+    def refuse(self, message: str) -> NoReturn:
+        """Raise ``InvalidField``: the place, then ``message``."""
+        raise InvalidField(f"{self}{message}", target=self.path or None)
+
+
+def did_you_mean(value: object, known: Iterable[object]) -> str:
+    """Return " Did you mean …?" for what is nearest to ``value``, or nothing."""
+    shown = {str(name).casefold(): str(name) for name in known}
+    near = difflib.get_close_matches(str(value).casefold(), shown, n=1, cutoff=_CLOSE)
+    return f" Did you mean {shown[near[0]]!r}?" if near else ""
+
+
+def parse(file: Path) -> Any:
+    """Return what the YAML file holds.
+
+    Raises
+    ------
+    NotFound
+        There is no such file.
+    InvalidField
+        It cannot be read, is not text in UTF-8, is not YAML, or says one field twice.
+    """
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        raise NotFound(f"There is no {file}.") from None
+    except OSError as error:
+        raise InvalidField(f"{file} cannot be read: {error.strerror}.") from None
+    try:
+        return yaml.load(content.decode("utf-8"), Loader=_Strict)
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        at = f"byte {content[error.start]:#04x} in line {line}"
+        raise InvalidField(f"{file} is not text in UTF-8: {at}. Save it as UTF-8.") from None
+    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date such as 2026-13-99
+        raise InvalidField(f"{file} is not YAML: {error}") from None
+
+
+def record(kind: type[T], value: Any, at: At, **given: Any) -> T:
+    """Return the dataclass that the mapping ``value`` describes; ``given`` fields are not in the file."""
+    wanted = {name: hint for name, hint in _hints(kind).items() if name not in given}  # type: ignore[arg-type]
+    parts = mapping(value, at, wanted)
+    optional = {field.name for field in fields(kind) if field.default is not MISSING}  # type: ignore[arg-type]
+    missing = [name for name in wanted if name not in parts and name not in optional]
+    if missing:
+        word = "field" if len(missing) == 1 else "fields"
+        at.refuse(f" lacks the {word} {choices(missing, in_order=True)}.")
+    found = {name: typed(wanted[name], part, at.field(name)) for name, part in parts.items()}
+    return kind(**found, **given)
+
+
+def mapping(value: Any, at: At, known: Iterable[str]) -> Mapping[str, Any]:
+    """Return ``value`` when it is a mapping that holds no other fields than ``known``."""
+    if not isinstance(value, Mapping):
+        at.refuse(f" is {_shown(value)}; it takes fields: {choices(known, in_order=True)}.")
+    names = list(known)
+    for name in value:
+        if name not in names:
+            meant = did_you_mean(name, set(names) - set(value))
+            at.refuse(f" has no field {name!r}.{meant} Its fields: {choices(names, in_order=True)}.")
+    return value
+
+
+def typed(hint: Any, value: Any, at: At) -> Any:
+    """Return ``value`` as the type ``hint``: a text, number, choice, list of them, or a dataclass."""
+    if get_origin(hint) in (Union, types.UnionType):
+        (inner,) = (one for one in get_args(hint) if one is not type(None))
+        return None if value is None else typed(inner, value, at)
+    if get_origin(hint) is tuple:
+        return _listed(get_args(hint)[0], value, at)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return choice(hint, value, at)
+    if is_dataclass(hint):
+        return record(hint, value, at)  # type: ignore[arg-type]
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        at.refuse(f" is {_shown(value)}; it takes {_WORDS[hint]}.")
+    if isinstance(value, str) and not value.strip():
+        at.refuse(" is empty.")
+    return value
+
+
+def choice(kind: type[StrEnum], value: Any, at: At) -> StrEnum:
+    """Return the member of ``kind`` that ``value`` names."""
+    for member in kind:
+        if member.value == value:
+            return member
+    meant = did_you_mean(value, kind)
+    return at.refuse(f" is {_shown(value)}.{meant} It takes one of {choices(kind, in_order=True)}.")
+
+
+def sequence(value: Any, at: At) -> list[Any]:
+    """Return ``value`` when it is a list."""
+    if not isinstance(value, list):
+        at.refuse(f" is {_shown(value)}; it takes a list.")
+    return value
+
+
+def _listed(hint: Any, value: Any, at: At) -> tuple[Any, ...]:
+    found = tuple(typed(hint, item, at.item(index)) for index, item in enumerate(sequence(value, at)))
+    for index, item in enumerate(found):
+        if item in found[:index]:
+            at.item(index).refuse(f" is {_shown(item)}, which is there already.")
+    return found
+
+
+def _shown(value: Any) -> str:
+    """Return a value as an error names it: what kind of thing it is, when it is no text or number."""
+    if value is None:
+        return "empty"
+    if isinstance(value, Mapping):
+        return f"a mapping of {choices(value, in_order=True)}"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(str(value) if isinstance(value, str) else value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+# libyaml reads ten times faster where it is there: commands read the whole catalogue.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Strict(_Loader):  # type: ignore[misc]
+    """Refuses a field that is there twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the field {key.value!r} is there twice", key.start_mark
+                )
+            seen.add(key.value)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        return found

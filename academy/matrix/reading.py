@@ -1,0 +1,240 @@
+"""The folder ``environments/``: a folder for each cell, a file for each service, and the moves between."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from academy.errors import NotFound, choices
+from academy.matrix.catalogue import (
+    Catalogue,
+    Cell,
+    CellId,
+    Move,
+    MoveKind,
+    Resource,
+    Resources,
+    Service,
+    Stage,
+)
+from academy.matrix.fields import At, did_you_mean, mapping, parse, record, sequence, typed
+
+LEVELS = (100, 200, 300)
+KINDS = ("docs", "module", "course", "article", "video")
+
+_SERVICE_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_LONGEST_MINUTES = 600
+_MAY_BE_EMPTY = ("formerly", "skills", "any_skill", "also_in", "price")
+
+
+def catalogue_folder() -> Path:
+    """Return the folder of the catalogue: it lies beside the package, in the checkout."""
+    return Path(__file__).parents[2] / "environments"
+
+
+def load(folder: Path | None = None) -> Catalogue:
+    """Return the catalogue that the files in ``folder`` describe; by default this checkout's, read once.
+
+    Raises
+    ------
+    NotFound
+        A file or folder is missing.
+    InvalidField
+        A file is not YAML in UTF-8, or a field of it is missing, unknown or not valid; the message names
+        the file, the field, the value and the choices.
+    """
+    return _read(folder) if folder is not None else _of_this_checkout()
+
+
+@functools.cache
+def _of_this_checkout() -> Catalogue:
+    return _read(catalogue_folder())
+
+
+def _read(folder: Path) -> Catalogue:
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {folder}. The catalogue of environments is there, in a checkout.")
+    _check_folders(folder)
+    cells = {cell: _cell(folder / cell, cell) for cell in CellId}
+    _check_once(service for cell in cells.values() for service in cell.services)
+    return Catalogue(MappingProxyType(cells), MappingProxyType(_moves(folder / "moves.yml")))
+
+
+def _check_folders(folder: Path) -> None:
+    """Refuse a folder that looks like a cell and is none: what is in it would not be seen."""
+    for file in sorted(folder.glob("*/cell.yml")):
+        if file.parent.name not in tuple(CellId):
+            meant = did_you_mean(file.parent.name, CellId)
+            At(file).refuse(
+                f" is in the folder {file.parent.name!r}, which is no cell.{meant} "
+                f"Cells: {choices(CellId, in_order=True)}."
+            )
+
+
+def _cell(folder: Path, cell: CellId) -> Cell:
+    file = folder / "cell.yml"
+    at = At(file)
+    said = dict(mapping(parse(file), at, _fields_of(Cell, "id", "services")))
+    said, resources = _without_resources(said, at)
+    found = record(Cell, said, at, id=cell, services=_services(folder / "services", cell), **resources)
+    _check_filled(found, at)
+    _check_addresses(found.sources, at.field("sources"))
+    return found
+
+
+def _services(folder: Path, cell: CellId) -> tuple[Service, ...]:
+    for file in sorted(folder.glob("*")) if folder.is_dir() else ():
+        if file.suffix == ".yaml":
+            At(file).refuse(f" is not read: a service is a *.yml file. Call it {file.stem}.yml.")
+    found = tuple(_service(file, cell) for file in sorted(folder.glob("*.yml")))
+    if not found:
+        raise NotFound(f"The cell {cell} has no services: {folder} holds no *.yml file.")
+    return found
+
+
+def _service(file: Path, cell: CellId) -> Service:
+    at = At(file)
+    if not _SERVICE_ID.fullmatch(file.stem):
+        at.refuse(
+            f" has a name that is no id of a service: {file.stem!r}. "
+            "It takes lower-case words with '-' between them, such as compute-cluster."
+        )
+    said = dict(mapping(parse(file), at, _fields_of(Service, "id", "cell")))
+    said, resources = _without_resources(said, at)
+    found = record(Service, said, at, id=file.stem, cell=cell, **resources)
+    _check_filled(found, at)
+    _check_filled(found.traits, at.field("traits"))
+    _check_addresses(found.sources, at.field("sources"))
+    _check_stages(found, at)
+    return found
+
+
+def _check_stages(service: Service, at: At) -> None:
+    """Each cell that a service is in has a stage that it is for, and each such stage has a cell."""
+    if service.cell in service.also_in:
+        at.field("also_in").refuse(f" holds {str(service.cell)!r}, the cell that the file is in.")
+    cells = (service.cell, *service.also_in)
+    for cell in cells:
+        if cell.stage not in service.traits.stages:
+            at.field("traits.stages").refuse(
+                f" lacks {str(cell.stage)!r}, the stage of the cell {str(cell)!r}, which the service is in."
+            )
+    for stage in service.traits.stages:
+        if stage not in {cell.stage for cell in cells}:
+            at.field("also_in").refuse(
+                f" has no cell for {str(stage)!r}, which traits.stages holds. "
+                f"Cells of it: {choices(_of_stage(stage), in_order=True)}."
+            )
+
+
+def _of_stage(stage: Stage) -> list[CellId]:
+    return [cell for cell in CellId if cell.stage is stage]
+
+
+def _check_once(services: Iterable[Service]) -> None:
+    seen: dict[str, Service] = {}
+    for service in services:
+        for word in (service.id, service.name.casefold()):
+            before = seen.setdefault(word, service)
+            if before is not service:
+                At(Path(service.cell, "services", f"{service.id}.yml")).refuse(
+                    f": {service.name!r} is in the cell {str(before.cell)!r} already, as {before.id}.yml. "
+                    "A service has one file; also_in names its further cells."
+                )
+
+
+def _without_resources(said: dict[str, Any], at: At) -> tuple[dict[str, Any], dict[str, Resources]]:
+    """Return what a file says without its resources, and these; none when the field is missing."""
+    if "resources" not in said:
+        at.refuse(f" lacks the field 'resources': what to learn from at {_levels()}.")
+    return said, {"resources": _resources(said.pop("resources"), at.field("resources"))}
+
+
+def _resources(value: Any, at: At) -> Resources:
+    if not isinstance(value, Mapping):
+        at.refuse(f" takes the levels {_levels()}, each with a list of what to learn from.")
+    for level in value:
+        if level not in LEVELS:
+            at.refuse(f" has no level {level!r}. Its levels: {_levels()}.")
+    found = {}
+    for level in LEVELS:
+        here = at.field(str(level))
+        if not value.get(level):
+            here.refuse(" is missing or empty: each level takes a list of at least one thing to learn from.")
+        listed = enumerate(sequence(value[level], here))
+        found[level] = tuple(_resource(item, here.item(index)) for index, item in listed)
+    return MappingProxyType(found)
+
+
+def _resource(value: Any, at: At) -> Resource:
+    found = record(Resource, value, at)
+    _check_addresses([found.url], at, "url")
+    if not 0 < found.minutes <= _LONGEST_MINUTES:
+        at.field("minutes").refuse(f" is {found.minutes}; it takes 1 to {_LONGEST_MINUTES}.")
+    if found.kind not in KINDS:
+        meant = did_you_mean(found.kind, KINDS)
+        at.field("kind").refuse(f" is {found.kind!r}.{meant} It takes one of {choices(KINDS)}.")
+    return found
+
+
+def _check_addresses(addresses: Sequence[str], at: At, field: str | None = None) -> None:
+    for index, address in enumerate(addresses):
+        try:
+            parts = urlsplit(address)
+        except ValueError:  # such as https://[
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", address):
+            here = at.field(field) if field else at.item(index)
+            here.refuse(f" is {address!r}; it takes an address that begins with https:// or http://.")
+
+
+def _check_filled(found: Any, at: At) -> None:
+    for field in fields(found):
+        if getattr(found, field.name) == () and field.name not in _MAY_BE_EMPTY:
+            at.field(field.name).refuse(" is an empty list; it takes at least one.")
+
+
+def _moves(file: Path) -> dict[tuple[CellId, CellId], Move]:
+    found: dict[tuple[CellId, CellId], Move] = {}
+    at = At(file)
+    for index, item in enumerate(sequence(parse(file), at)):
+        here = At(file, f"[{index}]")
+        move = typed(Move, item, here)
+        ends = (move.origin, move.goal)
+        if ends in found:
+            here.refuse(f": the move from {move.origin} to {move.goal} is there already.")
+        kind = _kind(*ends)
+        if move.kind is not kind:
+            here.field("kind").refuse(
+                f" is {str(move.kind)!r}; from {move.origin} to {move.goal} is {str(kind)!r}."
+            )
+        found[ends] = move
+    missing = [f"{a} to {b}" for a in CellId for b in CellId if (a, b) not in found]
+    if missing:
+        at.refuse(f" lacks the moves from {', from '.join(missing)}.")
+    return found
+
+
+def _kind(origin: CellId, goal: CellId) -> MoveKind:
+    """Return what the two cells' places in the matrix make of the way between them."""
+    if origin is goal:
+        return MoveKind.SAME
+    if origin.stage is goal.stage:
+        return MoveKind.SIDEWAYS
+    if origin.stage is Stage.INFERENCE:
+        return MoveKind.BACK
+    return MoveKind.USUAL if origin.compute is goal.compute else MoveKind.CROSSING
+
+
+def _fields_of(kind: type, *given: str) -> list[str]:
+    return [field.name for field in fields(kind) if field.name not in given]
+
+
+def _levels() -> str:
+    return ", ".join(map(str, LEVELS))
