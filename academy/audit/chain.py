@@ -87,7 +87,8 @@ def seal(body: Mapping[str, Any], *, at: str, after: Head) -> Sealed:
 def canonical(value: Any) -> bytes:
     """Return the one spelling of JSON values that is hashed: keys sorted, no spaces, UTF-8, no NaN."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    # A file's name may hold bytes that are no text; Python shows them as halves of surrogate pairs.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def breaks(records: Iterable[Sealed], head: Head) -> list[Break]:

@@ -92,6 +92,7 @@ class OnlineEngine:
 
     def delete_endpoint(self, workspace: Workspace, name: str, *, who: str) -> None:
         """Delete an endpoint with all its deployments; return when their processes have ended."""
+        self._documents.leave(workspace.child(ENDPOINTS, name))
         with self._lock:
             endpoint = self._present(workspace, name)
             ids = [found.id for found in self._deployments(endpoint.id)]
@@ -115,6 +116,8 @@ class OnlineEngine:
         """
         checked_name(name, "deployment")
         spec = deployments.read(body)
+        # The generation that is there now may go when the new one serves.
+        self._documents.leave(workspace.child(ENDPOINTS, endpoint, DEPLOYMENTS, name))
         with self._lock:
             above = self._present(workspace, endpoint)
             id = f"{above.id}/{DEPLOYMENTS}/{name}"
@@ -135,6 +138,7 @@ class OnlineEngine:
 
     def delete_deployment(self, workspace: Workspace, endpoint: str, name: str, *, who: str) -> None:
         """Delete a deployment that gets no traffic; return when its processes have ended."""
+        self._documents.leave(workspace.child(ENDPOINTS, endpoint, DEPLOYMENTS, name))
         with self._lock:
             above = self._present(workspace, endpoint)
             found = self._documents.get(f"{above.id}/{DEPLOYMENTS}/{name}")

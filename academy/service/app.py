@@ -31,6 +31,7 @@ from academy.service import (
     lab_events,
     mlflow,
     online,
+    records,
     workspaces,
 )
 from academy.service.arm import error_response
@@ -52,9 +53,11 @@ def create_app(state: ServiceState) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         state.tracking.start()
+        state.recorder.start()
         yield
         state.jobs.close()
         state.online.close()
+        state.recorder.close()
         state.tracking.close()
 
     return Starlette(
@@ -98,6 +101,7 @@ _FAMILIES: tuple[Family, ...] = (
     history.routes,
     online.routes,
     audit.routes,
+    records.routes,
     lab_events.routes,
     _unsupported,
     blob.routes,

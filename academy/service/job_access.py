@@ -10,6 +10,9 @@ from academy.service.state import ServiceState
 # Actions that give out or change secrets: listSecrets, listKeys, token, regenerateKeys and those like them.
 _SECRETS = re.compile(r"list\w*(secrets|keys|credentials)|token|regenerate\w*keys?", re.IGNORECASE)
 
+# What follows /academy in the addresses of the audit trail: it tells of all jobs, not of one.
+_TRAIL = (["audit", "records"], ["audit", "head"])
+
 
 def check(state: ServiceState, who: str, method: str, path: str) -> None:
     """Refuse what a job may not do; callers other than jobs (``who`` is ``job/NAME``) pass.
@@ -21,8 +24,8 @@ def check(state: ServiceState, who: str, method: str, path: str) -> None:
     Unauthenticated
         When the job's end is recorded, or the job was deleted. While it is Finalizing it may still log.
     Forbidden
-        When the call would sign in to the pages, give out secrets, delete a resource, or write into the
-        record of what the learner did in labs.
+        When the call would sign in to the pages, give out secrets, delete a resource, read the audit trail,
+        or write into the record of what the learner did in labs.
     """
     kind, _, name = who.partition("/")
     if kind != "job":
@@ -44,12 +47,20 @@ def _refused(method: str, segments: list[str]) -> str | None:
     first = segments[0].lower() if segments else ""
     if first == "login":
         return "sign in to the pages"
-    if first == "academy" and method not in ("GET", "HEAD"):
-        return "write what a learner did in a lab"
+    if first == "academy":
+        return _refused_of_academy(method, segments)
     if first != "subscriptions":
         return None
     if method == "DELETE":
         return "delete resources"
     if method == "POST" and _SECRETS.fullmatch(segments[-1]):
         return "read or change secrets"
+    return None
+
+
+def _refused_of_academy(method: str, segments: list[str]) -> str | None:
+    if method not in ("GET", "HEAD"):
+        return "write what a learner did in a lab"
+    if [segment.lower() for segment in segments[1:3]] in _TRAIL:
+        return "read the audit trail"
     return None

@@ -18,6 +18,9 @@ from typing import TextIO
 import uvicorn
 
 from academy import __version__
+from academy.audit.ledger import ServiceLedger
+from academy.audit.recorder import Recorder
+from academy.audit.sources import Sources
 from academy.blobs.store import BlobStore
 from academy.datasets.datastores import Datastores
 from academy.datasets.locate import Locator
@@ -134,12 +137,15 @@ def compose(home: Home, signer: Signer, address: str) -> ServiceState:
     datastores = Datastores(home, documents)
     locator = Locator(home, documents, versions, datastores)
     tracking = Tracking(home, locator, default_workspace=DEFAULT_WORKSPACE, database_url=database_url)
+    log, ledger = AuditLog(engine), ServiceLedger(engine, home.audit_head_file)
+    recorder = Recorder(Sources(home, documents, locator, tracking, log, ledger))
+    documents.watch(changed=recorder.wake, leaving=recorder.catch_up_with)
     state = ServiceState(
         home=home,
         signer=signer,
         documents=documents,
         versions=versions,
-        audit=AuditLog(engine),
+        audit=log,
         lab_events=LabEvents(engine),
         blobs=BlobStore(home, signer),
         datastores=datastores,
@@ -147,6 +153,8 @@ def compose(home: Home, signer: Signer, address: str) -> ServiceState:
         tracking=tracking,
         jobs=JobEngine(home, documents, versions, locator, tracking, signer, lambda: address),
         online=OnlineEngine(home, documents, versions, locator, signer, lambda: address),
+        ledger=ledger,
+        recorder=recorder,
         address=lambda: address,
     )
     ensure_workspace(state, DEFAULT_WORKSPACE, {"properties": {}}, who="academy")

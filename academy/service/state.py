@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from academy.audit.ledger import ServiceLedger
+from academy.audit.recorder import Recorder
 from academy.blobs.store import BlobStore
 from academy.datasets.datastores import Datastores
 from academy.datasets.locate import Locator
@@ -35,4 +37,6 @@ class ServiceState:
     tracking: Tracking
     jobs: JobEngine
     online: OnlineEngine
+    ledger: ServiceLedger
+    recorder: Recorder
     address: Callable[[], str]

@@ -7,9 +7,10 @@ neither can be there without the other.
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, text
 
 from academy.store.database import transaction
 from academy.store.tables import audit
@@ -45,6 +46,28 @@ class AuditLog:
             query = query.where(audit.c.resource.istartswith(resource_prefix, autoescape=True))
         with self._engine.execution_options(reads_only=True).connect() as connection:
             return [Entry(*row) for row in connection.execute(query)]
+
+    def follow(self, after: int, *, top: int = 1000) -> list[Entry]:
+        """Return the oldest ``top`` entries after ``after``; no entry before the last of them comes later."""
+        query = select(audit).where(audit.c.sequence > after).order_by(audit.c.sequence).limit(top)
+        with self._engine.execution_options(reads_only=True).connect() as connection:
+            if connection.dialect.name == "postgresql":
+                # It gives out numbers before rows can be seen. The lock waits for the writers that have one.
+                connection.execute(text("LOCK TABLE audit IN SHARE MODE"))
+            return [Entry(*row) for row in connection.execute(query)]
+
+    def newest(
+        self, resource: str, *, actions: Collection[str] = (), before: int | None = None
+    ) -> Entry | None:
+        """Return the newest entry of one resource, spelled as it was recorded, or None."""
+        query = select(audit).where(audit.c.resource == resource).order_by(audit.c.sequence.desc()).limit(1)
+        if actions:
+            query = query.where(audit.c.action.in_(actions))
+        if before is not None:
+            query = query.where(audit.c.sequence < before)
+        with self._engine.execution_options(reads_only=True).connect() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else Entry(*row)
 
 
 def record(connection: Connection, who: str, action: str, resource: str, revision: int | None) -> None:

@@ -16,7 +16,7 @@ from academy.store.tables import metadata, revisions
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 # The newest migration: what `tables.py` describes.
-HEAD = "0002"
+HEAD = "0003"
 
 
 def open_database(url: str) -> Engine:

@@ -77,6 +77,16 @@ class Documents:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._reading = engine.execution_options(reads_only=True)
+        self._changed: Callable[[], None] = _nobody
+        self._leaving: Callable[[str], None] = _nobody
+
+    def watch(self, *, changed: Callable[[], None], leaving: Callable[[str], None]) -> None:
+        """Have ``changed`` called after each change, ``leaving`` with the id before anything is deleted."""
+        self._changed, self._leaving = changed, leaving
+
+    def leave(self, id: str) -> None:
+        """Tell who watches that what belongs to a document, such as its folder, is about to go."""
+        self._leaving(id)
 
     def find(self, id: str) -> Document | None:
         """Return the document, or None."""
@@ -145,10 +155,11 @@ class Documents:
                     changed = _change(connection, id, body_of, who, archived)
                     usual = "create" if changed.revision == 1 else "update"
                     record(connection, who, action or usual, changed.id, changed.revision)
-                    return changed
             except IntegrityError:
                 # PostgreSQL: another writer created the same id in between. It exists now; look again.
                 continue
+            self._changed()
+            return changed
 
     def names(self, collection: str) -> Sequence[str]:
         """Return the names in a collection, archived ones too, in order of creation."""
@@ -205,6 +216,7 @@ class Documents:
     def delete(self, id: str, *, who: str) -> Document:
         """Delete the document and all documents below it; ``NotFound`` when there is none."""
         key = id.lower()
+        self.leave(id)
         with transaction(self.engine) as connection:
             document = _find(connection, id)
             if document is None:
@@ -212,7 +224,12 @@ class Documents:
             below = documents.c.key.startswith(f"{key}/", autoescape=True)
             connection.execute(documents.delete().where((documents.c.key == key) | below))
             record(connection, who, "delete", document.id, document.revision)
+        self._changed()
         return document
+
+
+def _nobody(*_told: str) -> None:
+    """Stand for a watcher where there is none."""
 
 
 def missing(id: str) -> NotFound:

@@ -58,6 +58,24 @@ lab_events = Table(
     Index("lab_events_by_lab", "lab", "sequence"),
 )
 
+# The audit trail: sealed records, chained by hash. Rows are only ever added. `body` is the record's JSON with
+# the values that are hashed, `key` is `id` in lower case, `audit_sequence` the act that the record is about.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(64), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("audit_sequence", Integer, nullable=True),
+    Column("body", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index("ledger_by_key", "key", "sequence"),
+    Index("ledger_by_act", "audit_sequence"),
+)
+
 # Alembic's own table. MLflow keeps one of the usual name; this one lets both live in one database.
 revisions = Table(
     "academy_alembic_version",

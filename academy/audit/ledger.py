@@ -1,0 +1,187 @@
+"""The service's ledger: sealed records in the table ``ledger``, their head in a file of the home."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, func, select, text
+
+from academy.audit.chain import Head, Sealed, seal
+from academy.audit.record import Kind, Record
+from academy.errors import AcademyError
+from academy.paths import read_json, write_json
+from academy.store.database import transaction
+from academy.store.tables import ledger
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The newest record of one id: its kind and its hash."""
+
+    id: str
+    kind: str
+    hash: str
+
+
+class ServiceLedger:
+    """Implements ``Ledger`` in the service's database.
+
+    The head is noted when the record is kept, so after a kill in between it is one behind. Whoever asks for
+    ``head`` before ``read`` never sees a head that is ahead of the records.
+    """
+
+    def __init__(self, engine: Engine, head_file: Path) -> None:
+        self._engine = engine
+        self._reading = engine.execution_options(reads_only=True)
+        self._head_file = head_file
+        self._lock = threading.Lock()
+
+    def append(self, record: Record) -> Sealed:
+        """Seal a record and keep it; when this returns it outlives a power failure."""
+        return self.append_all([record])[0]
+
+    def append_all(self, records: Sequence[Record], *, act: int | None = None) -> list[Sealed]:
+        """Keep all of some records or none; of the same act, records are kept once.
+
+        Parameters
+        ----------
+        act
+            The sequence number of the audit log's entry that the records are about.
+        """
+        with self._lock:
+            noted = self._noted()
+            with transaction(self._engine) as connection:
+                _one_after_another(connection)
+                if act is not None and act <= _last_act(connection):
+                    return []
+                after = _end(connection)
+                # Behind a head that is ahead of the records, or another, the break shows for ever.
+                if noted is not None and noted.sequence >= after.sequence:
+                    after = noted
+                sealed = []
+                for record in records:
+                    sealed.append(_insert(connection, record, after, act))
+                    after = Head(sealed[-1].sequence, sealed[-1].hash)
+            if sealed and noted is not None:
+                self._note(after)
+        return sealed
+
+    def read(self, *, id: str | None = None, after: int = 0, top: int | None = None) -> Sequence[Sealed]:
+        """Return the sealed records in order: all, or those of one id (without regard to case)."""
+        query = select(ledger).where(ledger.c.sequence > after).order_by(ledger.c.sequence).limit(top)
+        if id is not None:
+            query = query.where(ledger.c.key == id.lower())
+        with self._reading.connect() as connection:
+            return [_sealed(row) for row in connection.execute(query)]
+
+    def head(self) -> Head:
+        """Return the head as it was noted apart from the records."""
+        try:
+            value = read_json(self._head_file)
+            return Head() if value is None else Head(int(value["sequence"]), str(value["hash"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise AcademyError(
+                f"{self._head_file} is not what Academy wrote: it names no record. "
+                "Take it from a copy, or delete it; the records themselves are in the database."
+            ) from error
+
+    def last_act(self) -> int:
+        """Return the audit log's sequence number up to which all is on record."""
+        with self._reading.connect() as connection:
+            return _last_act(connection)
+
+    def newest(self, id: str) -> Place | None:
+        """Return the newest record of an id."""
+        return next(iter(self._places(ledger.c.key == id.lower())), None)
+
+    def at_or_below(self, id: str) -> list[Place]:
+        """Return the newest record of each id at or below ``id``, in the order in which they were written."""
+        key = id.lower()
+        return self._places((ledger.c.key == key) | ledger.c.key.startswith(f"{key}/", autoescape=True))
+
+    def linked_to(self, id: str, kind: Kind, *, since: str) -> list[Sealed]:
+        """Return the records of a kind with a link to ``id``, of those written at ``since`` or later."""
+        query = select(ledger).where((ledger.c.kind == kind.value) & (ledger.c.at >= since))
+        with self._reading.connect() as connection:
+            rows = connection.execute(query.order_by(ledger.c.sequence)).all()
+        found = [_sealed(row) for row in rows if id.lower() in row.body.lower()]
+        return [
+            one for one in found if any(link["target"].lower() == id.lower() for link in one.body["links"])
+        ]
+
+    def _places(self, which: Any) -> list[Place]:
+        newest = select(func.max(ledger.c.sequence)).where(which).group_by(ledger.c.key)
+        columns = select(ledger.c.id, ledger.c.kind, ledger.c.hash)
+        query = columns.where(ledger.c.sequence.in_(newest)).order_by(ledger.c.sequence)
+        with self._reading.connect() as connection:
+            return [Place(row.id, row.kind, row.hash) for row in connection.execute(query)]
+
+    def _noted(self) -> Head | None:
+        """Return the head, or None when its file holds none: that is left for its readers to see."""
+        try:
+            return self.head()
+        except AcademyError as error:
+            logger.error("%s", error)
+            return None
+
+    def _note(self, head: Head) -> None:
+        try:
+            write_json(self._head_file, {"sequence": head.sequence, "hash": head.hash}, mode=0o600)
+        except OSError:
+            # The record is kept, and a head that is behind is no break.
+            logger.exception("The head of the audit trail could not be noted in %s.", self._head_file)
+
+
+def _one_after_another(connection: Connection) -> None:
+    # On PostgreSQL two writers would seal two records after the same one. SQLite has one writer at a time.
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE ledger IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _last_act(connection: Connection) -> int:
+    return int(connection.execute(select(func.coalesce(func.max(ledger.c.audit_sequence), 0))).scalar_one())
+
+
+def _end(connection: Connection) -> Head:
+    query = select(ledger.c.sequence, ledger.c.hash).order_by(ledger.c.sequence.desc()).limit(1)
+    row = connection.execute(query).first()
+    return Head() if row is None else Head(row.sequence, row.hash)
+
+
+def _insert(connection: Connection, record: Record, after: Head, act: int | None) -> Sealed:
+    sealed = seal(record.to_json(), at=datetime.now(UTC).isoformat(), after=after)
+    row = {
+        "sequence": sealed.sequence,
+        "at": sealed.at,
+        "kind": record.kind.value,
+        "id": record.id,
+        "key": record.id.lower(),
+        "audit_sequence": act,
+        # The values of what is hashed; in ASCII, which every database can hold.
+        "body": json.dumps(sealed.body, sort_keys=True, separators=(",", ":")),
+        "previous": sealed.previous,
+        "hash": sealed.hash,
+    }
+    connection.execute(ledger.insert().values(row))
+    return sealed
+
+
+def _sealed(row: Row[Any]) -> Sealed:
+    try:
+        body = json.loads(row.body)
+    except ValueError:
+        body = {}
+    if not isinstance(body, dict):
+        body = {}
+    # The columns repeat what is sealed in the body. Where somebody changed them, the seal does not fit.
+    id = row.id if row.key == row.id.lower() else row.key
+    return Sealed(row.sequence, row.at, row.previous, {**body, "id": id, "kind": row.kind}, row.hash)

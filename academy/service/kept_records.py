@@ -1,0 +1,49 @@
+"""The records of a running service, read over HTTP by its owner's commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from academy.audit.chain import Head, Sealed
+from academy.service.loopback import Loopback
+from academy.service.process import ServiceInfo
+
+RECORDS, HEAD = "/academy/audit/records", "/academy/audit/head"
+
+# The longest page: a record lists a few hundred packages.
+PAGE = 100
+
+# The service first records what is not on record yet, and a large model takes a while to hash.
+_TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True)
+class KeptRecords:
+    """The service's ledger for its readers.
+
+    Whoever asks for ``head`` before ``read`` never sees a head that is ahead of the records because one was
+    added in between.
+    """
+
+    info: ServiceInfo
+
+    def read(self, *, id: str | None = None, after: int = 0) -> Sequence[Sealed]:
+        """Return the sealed records in order: all, or those of one id (without regard to case)."""
+        found: list[Sealed] = []
+        query = {"top": PAGE, **({} if id is None else {"id": id})}
+        while True:
+            page = self._loopback.get(RECORDS, after=after, **query)["value"]
+            found += [Sealed.from_json(item) for item in page]
+            if len(page) < PAGE:
+                return found
+            after = found[-1].sequence
+
+    def head(self) -> Head:
+        """Return the head as it was noted apart from the records."""
+        found = self._loopback.get(HEAD)
+        return Head(found["sequence"], found["hash"])
+
+    @property
+    def _loopback(self) -> Loopback:
+        return Loopback(self.info, _TIMEOUT_S)
