@@ -201,6 +201,9 @@ class AuditFolder:
         """The code files of all runs, each once, under the SHA-256 of its content."""
         return self.root / "objects"
 
+    def object_file(self, sha256: str) -> Path:
+        return self.objects / sha256
+
     @property
     def tracking_file(self) -> Path:
         """MLflow's database of runs whose script was not told another one."""
