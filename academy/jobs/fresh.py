@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from academy.environments.definition import EnvironmentSpec
-from academy.errors import Conflict, InvalidField
+from academy.errors import InvalidField
 
 # The id of the job that this one repeats.
 REPRODUCES = "academy.reproduces"
@@ -72,12 +72,12 @@ class FreshEnvironment:
 
         Raises
         ------
-        Conflict
+        InvalidField
             The lock is another one by now.
         """
         if self.lock_sha256 is not None:
             if like.lock is None or like.lock.sha256 != self.lock_sha256:
-                raise Conflict(
+                raise InvalidField(
                     f"The lock of the environment {like.label!r} is not the one with the SHA-256 "
                     f"{self.lock_sha256} any more. Give its packages instead.",
                     target=_TARGET,

@@ -1,0 +1,68 @@
+"""What is looked at before anything is started: the record itself, the code, the data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from academy.audit.chain import breaks
+from academy.audit.finding import Records
+from academy.evidence import digests
+from academy.evidence.evidence import Data, Evidence, Tree
+from academy.reproduction.errors import NotReproducible
+
+# How many differences of one tree a message lists.
+_SHOWN = 5
+
+
+def of_records(records: Records) -> Iterator[str]:
+    """Yield where the chain of records does not hold."""
+    head = records.head()  # first: a record may be added in between
+    for broken in breaks(records.read(), head):
+        yield f"The audit trail does not hold: {broken.text}"
+
+
+def of_code(evidence: Evidence) -> Iterator[str]:
+    """Yield how the code differs from what is on record."""
+    if evidence.code is not None:
+        yield from _differences("The code", evidence.code, Path(evidence.code.path))
+
+
+def of_inputs(evidence: Evidence, elsewhere: Mapping[str, Path]) -> Iterator[str]:
+    """Yield how data differs from what is on record; ``elsewhere`` names other places of it."""
+    for item in evidence.inputs:
+        if item.tree is not None:
+            path = elsewhere.get(item.name, Path(item.tree.path))
+            yield from _differences(f"The input {item.name!r}", item.tree, path)
+        elif item.value is None:
+            yield f"The input {item.name!r} was not hashed when it ran: what it held is not known."
+
+
+def refuse(differences: Sequence[str], what: str, anyway: bool) -> None:
+    """Raise ``NotReproducible`` with all differences, unless the caller wants to go on anyway."""
+    if differences and not anyway:
+        listed = "\n".join(f"  {text}" for text in differences)
+        raise NotReproducible(
+            f"{what} is not what it was, so the results would not tell much. Nothing was run.\n{listed}\n"
+            "Put back what changed, or go on with --anyway."
+        )
+
+
+def data_names(inputs: Sequence[Data]) -> list[str]:
+    """Return the names of the inputs that are data."""
+    return [item.name for item in inputs if item.value is None]
+
+
+def _differences(what: str, tree: Tree, path: Path) -> Iterator[str]:
+    if not path.exists():
+        yield f"{what} is gone: {path} is not there."
+        return
+    try:
+        found = digests.matches(tree, path)
+    except OSError as error:
+        yield f"{what} cannot be read: {error.filename or path}: {error.strerror}."
+        return
+    for text in found[:_SHOWN]:
+        yield f"{what} differs: {text}"
+    if len(found) > _SHOWN:
+        yield f"{what} differs in {len(found) - _SHOWN} more files."

@@ -1,0 +1,111 @@
+"""Comparing two runs: metrics within a tolerance, outputs by hash, and the verdict."""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Mapping, Sequence
+
+from rapidfuzz import process
+
+from academy.audit.record import Record
+from academy.errors import InvalidField, choices
+from academy.reproduction.result import ComparedMetric, ComparedOutput, Metric, Tolerance, Verdict
+
+# MLflow's own measurements of the machine; no two runs have the same.
+_SYSTEM = "system/*"
+
+
+def check_left_out(patterns: Sequence[str], recorded: Mapping[str, Metric]) -> None:
+    """Refuse a pattern that fits no metric on record: it may be misspelt."""
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in recorded):
+            near = process.extractOne(pattern, list(recorded), score_cutoff=60)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise InvalidField(
+                f"No metric on record is called {pattern!r}.{meant} There are: {choices(recorded)}.",
+                target="leave-out",
+            )
+
+
+def metrics(
+    recorded: Mapping[str, Metric],
+    found: Mapping[str, Metric],
+    tolerance: Tolerance,
+    leave_out: Sequence[str],
+) -> tuple[ComparedMetric, ...]:
+    """Return every metric of either run; one that a run lacks is a mismatch."""
+    names = [*recorded, *(name for name in found if name not in recorded)]
+    patterns = (*leave_out, _SYSTEM)
+    return tuple(
+        ComparedMetric(
+            name,
+            recorded.get(name),
+            found.get(name),
+            None
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+            else matches(recorded.get(name), found.get(name), tolerance),
+        )
+        for name in names
+    )
+
+
+def matches(recorded: Metric | None, found: Metric | None, tolerance: Tolerance) -> bool:
+    """Say whether two values are as good as the same; NaN is like NaN, infinity like infinity."""
+    if recorded is None or found is None:
+        return False
+    one, other = float(recorded), float(found)
+    if math.isnan(one) or math.isnan(other):
+        return math.isnan(one) and math.isnan(other)
+    return math.isclose(one, other, rel_tol=min(tolerance.relative, 1.0), abs_tol=tolerance.absolute)
+
+
+def outputs(recorded: Record, found: Record) -> tuple[ComparedOutput, ...]:
+    """Return the outputs of both runs with the hashes of what is in them."""
+    before, now = _trees(recorded), _trees(found)
+    names = [*before, *(name for name in now if name not in before)]
+    return tuple(ComparedOutput(name, before.get(name), now.get(name)) for name in names)
+
+
+def mismatches(
+    recorded: Record, found: Record, compared: Sequence[ComparedMetric], tolerance: Tolerance
+) -> tuple[str, ...]:
+    """Return a sentence on each thing that is not as it was."""
+    said = []
+    if recorded.status != found.status:
+        said.append(f"It ended as {found.status}; on record it is {recorded.status}.")
+    for metric in compared:
+        if metric.matches is False:
+            said.append(_sentence(metric, tolerance))
+    return tuple(said)
+
+
+def verdict(
+    mismatched: Sequence[str], compared: Sequence[ComparedMetric], written: Sequence[ComparedOutput]
+) -> Verdict:
+    """Say what came of it. Outputs decide only where no metric can: few files are the same twice."""
+    if mismatched:
+        return Verdict.DIFFERENT
+    if any(metric.matches for metric in compared):
+        return Verdict.REPRODUCED
+    known = [output.same for output in written]
+    if not known or None in known:
+        return Verdict.NOTHING_TO_COMPARE
+    return Verdict.REPRODUCED if all(known) else Verdict.DIFFERENT
+
+
+def _trees(record: Record) -> dict[str, str | None]:
+    written = record.evidence.outputs if record.evidence else ()
+    return {item.name: item.tree.sha256 if item.tree else None for item in written}
+
+
+def _sentence(metric: ComparedMetric, tolerance: Tolerance) -> str:
+    if metric.found is None:
+        return f"The metric {metric.name!r} was {metric.recorded} and was not logged this time."
+    if metric.recorded is None:
+        return f"The metric {metric.name!r} is {metric.found} and is not on record."
+    by = f", which is {metric.difference:.3g} apart" if metric.difference is not None else ""
+    return (
+        f"The metric {metric.name!r} was {metric.recorded} and is {metric.found}{by}; the tolerance is "
+        f"{tolerance.relative:g} of the larger one."
+    )

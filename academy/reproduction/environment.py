@@ -1,0 +1,173 @@
+"""Building the environment on record anew: the same versions, on the same Python, from the package index."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from academy.environments import interpreters
+from academy.environments.build import BuiltEnvironment, build
+from academy.environments.definition import EnvironmentSpec
+from academy.environments.errors import EnvironmentBuildError
+from academy.errors import choices
+from academy.evidence.evidence import Package, Software
+from academy.evidence.packages import packages
+from academy.jobs.fresh import FreshEnvironment
+from academy.paths import writable_environment_cache
+from academy.reproduction.errors import NotReproducible
+from academy.reproduction.result import Environment
+
+Say = Callable[[str], None]
+
+PYPI = "https://pypi.org/simple"
+
+# Which of them names the index that packages are looked for in first; uv's own go first.
+_INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
+
+# What every environment built here has, asked for or not.
+_ALWAYS_THERE = frozenset({"pip", "setuptools"})
+
+_COMMIT = re.compile(r"@[0-9a-f]{40}$")
+
+# How uv names the package that it cannot get.
+_CULPRITS = (
+    re.compile(r"there is no version of (?P<name>[A-Za-z0-9._-]+==\S+?)(?: and|,)"),
+    re.compile(r"[Bb]ecause (?P<name>[A-Za-z0-9._-]+) was not found in the (?:package registry|cache)"),
+    re.compile(r"Failed to (?:download|build) `(?P<name>[^`]+)`"),
+    re.compile(r"Failed to fetch: \S+/simple/(?P<name>[A-Za-z0-9._-]+)/"),
+    re.compile(r"Hash mismatch for `(?P<name>[^`]+)`"),
+)
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """An environment on record, and how it is built again.
+
+    ``fresh`` None: it is Academy's own Python, and nothing is built. ``notes`` say what will not be the same.
+    """
+
+    recorded: Software
+    spec: EnvironmentSpec
+    fresh: FreshEnvironment | None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, recorded: Software, like: EnvironmentSpec) -> Rebuild:
+        """Return how to build what is on record; ``like`` is how it was asked for.
+
+        Raises
+        ------
+        NotReproducible
+            This machine has no Python of that release series.
+        """
+        if like.own:
+            return cls(recorded, like, None)
+        note = _python_note(recorded.python)
+        fresh = FreshEnvironment(recorded.python, tuple(pinned(recorded.packages)))
+        if recorded.lock_sha256 and like.lock is not None and like.lock.sha256 == recorded.lock_sha256:
+            fresh = FreshEnvironment(recorded.python, lock_sha256=recorded.lock_sha256)
+        elif not like.requirements and like.lock is None:
+            fresh = FreshEnvironment(recorded.python)  # its packages came with the Python, from no index
+        return cls(recorded, fresh.spec(like), fresh, (note,) if note else ())
+
+
+def pinned(recorded: Sequence[Package]) -> Iterator[str]:
+    """Yield the requirement of each package at the version on record, or from where it came."""
+    for package in recorded:
+        origin = package.origin
+        yield f"{package.name}=={package.version}" if origin is None else _direct(package.name, origin)
+
+
+@contextlib.contextmanager
+def rebuilt(rebuild: Rebuild, what: str, say: Say) -> Iterator[BuiltEnvironment]:
+    """Build the environment in a folder that is gone after the block, in which it can be used.
+
+    Raises
+    ------
+    NotReproducible
+        It cannot be built; the message names the package and the index.
+    """
+    above = writable_environment_cache()
+    above.mkdir(parents=True, exist_ok=True)
+    # Beside the cache's own: uv links the files there instead of copying them.
+    with tempfile.TemporaryDirectory(prefix="reproduction-", dir=above, ignore_cleanup_errors=True) as folder:
+        yield _built(rebuild, what, say, Path(folder))
+
+
+def compared(rebuild: Rebuild, site: Path, python: str) -> Environment:
+    """Return how the packages in ``site`` compare with those on record."""
+    recorded, found = rebuild.recorded, packages(site)
+    return Environment(
+        text=rebuild.spec.label,
+        python=python,
+        packages=len(found),
+        built=rebuild.fresh is not None,
+        differences=tuple(differences(recorded.packages, found)),
+    )
+
+
+def differences(recorded: Sequence[Package], found: Sequence[Package]) -> Iterator[str]:
+    """Yield a sentence on each package that is not the one on record."""
+    before = {package.name: package for package in recorded}
+    now = {package.name: package for package in found}
+    for name, package in before.items():
+        other = now.get(name)
+        if other is None:
+            if name not in _ALWAYS_THERE:
+                yield f"The package {name} {package.version} is not there."
+        elif other.version != package.version:
+            yield f"The package {name} was {package.version} and is {other.version}."
+        elif None not in (package.sha256, other.sha256) and package.sha256 != other.sha256:
+            yield f"The package {name} {package.version} holds other files than on record."
+    for name, package in now.items():
+        if name not in before and name not in _ALWAYS_THERE:
+            yield f"The package {name} {package.version} is there and was not on record."
+
+
+def index(environment: Mapping[str, str]) -> str:
+    """Return the address of the package index that is asked first, without a password in it."""
+    address = next((environment[name] for name in _INDEX_VARIABLES if environment.get(name)), PYPI)
+    parts = urlsplit(address.split()[0])
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+
+
+def _built(rebuild: Rebuild, what: str, say: Say, folder: Path) -> BuiltEnvironment:
+    try:
+        return build(rebuild.spec, log=say, cache=folder)
+    except EnvironmentBuildError as error:
+        culprit = _culprit(error.message)
+        named = f"the package {culprit}" if culprit else "a package"
+        raise NotReproducible(
+            f"The environment of {what} cannot be built anew: {named} cannot be had from the package index "
+            f"{index(os.environ)}. Nothing was run, and nothing is left behind.\n{error.message}"
+        ) from error
+
+
+def _culprit(text: str) -> str | None:
+    found = (match["name"] for pattern in _CULPRITS if (match := pattern.search(text)))
+    return next(found, None)
+
+
+def _direct(name: str, origin: str) -> str:
+    # Evidence notes a repository by its address and commit, without the word for what kind it is.
+    return f"{name} @ {'git+' if _COMMIT.search(origin) and '+' not in origin else ''}{origin}"
+
+
+def _python_note(recorded: str) -> str | None:
+    """Return what to say of the Python of this machine that comes nearest to the one on record."""
+    there = interpreters.find(recorded)
+    if interpreters.minor(there.version) != interpreters.minor(recorded):
+        known = choices((item.version for item in interpreters.known()), in_order=True)
+        raise NotReproducible(
+            f"Python {recorded} is on record, and this machine has no Python {recorded.rpartition('.')[0]}. "
+            f"There are {known}. Install it, or name it in the setting ACADEMY_PYTHONS."
+        )
+    if there.version == recorded:
+        return None
+    return f"Python {recorded} is on record; this machine has {there.version}, which is used."

@@ -1,0 +1,121 @@
+"""From what a person names to the run that it comes from: deployment → model → job or local run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from academy.audit.chain import Ledger, Sealed
+from academy.audit.finding import Records
+from academy.audit.record import Kind, Link, Record, Relation
+from academy.audit.target import Target
+from academy.reproduction.errors import NotReproducible
+
+_LOCAL = "run:"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A run on record. ``way`` says how it was found, a sentence a step.
+
+    ``local`` is the ledger of a local run.
+    """
+
+    sealed: Sealed
+    record: Record
+    way: tuple[str, ...] = ()
+    local: Ledger | None = None
+
+
+def origin(target: Target, sealed: Sealed, records: Records, local: Ledger | None) -> Origin:
+    """Return the run that made ``target``, whose newest record is ``sealed``.
+
+    Parameters
+    ----------
+    local
+        The records of local runs that were found, if any: models can come from there too.
+
+    Raises
+    ------
+    NotReproducible
+        No run is on record that it comes from; the message says what can be done.
+    """
+    record = sealed.record
+    if record.kind is Kind.JOB:
+        return Origin(sealed, record)
+    if record.kind is Kind.RUN:
+        return Origin(sealed, record, local=local)
+    if record.kind is Kind.DELETION:
+        raise NotReproducible(
+            f"Of {target} nothing but its deletion is on record: it was made before there was an audit trail."
+        )
+    if record.kind is Kind.DEPLOYMENT:
+        return _of_deployment(record, records, local)
+    return _of_model(record, records, local, ())
+
+
+def newest(records: Records | Ledger, id: str) -> Sealed | None:
+    """Return the newest record of an id that is not of its deletion."""
+    kept = [sealed for sealed in records.read(id=id) if sealed.body.get("kind") != Kind.DELETION]
+    return kept[-1] if kept else None
+
+
+def _of_deployment(record: Record, records: Records, local: Ledger | None) -> Origin:
+    links = record.linked(Relation.MODEL)
+    sealed = newest(records, links[0].target) if links else None
+    if sealed is None:
+        what = f"the model {links[0].target!r}, which is not on record" if links else "no registered model"
+        raise NotReproducible(
+            f"The deployment {record.name!r} serves {what}, so it is not known which run it comes from. "
+            "Register the model from a job's output and deploy it as azureml:NAME:VERSION; or name the job "
+            "with --job, or the local run with --run."
+        )
+    model = sealed.record
+    return _of_model(model, records, local, (f"The deployment {record.name!r} serves {model.name!r}.",))
+
+
+def _of_model(model: Record, records: Records, local: Ledger | None, way: tuple[str, ...]) -> Origin:
+    for link in model.linked(Relation.FROM_JOB):
+        found = _followed(link, model, records, local)
+        return Origin(found.sealed, found.record, (*way, *found.way), found.local)
+    sealed = None if local is None else _with_same_content(model, local)
+    if sealed is None:
+        raise NotReproducible(
+            f"The model {model.name!r} has no run on record: it was registered from files, and no local run "
+            "on record here wrote files with the same content. Name the run that made it with --job NAME or "
+            "--run NAME (with --ledger DIR for runs of another folder). What is registered from the output of "
+            "a job or from an MLflow run is matched by itself."
+        )
+    made = sealed.record
+    said = f"The local run {made.name!r} wrote files with the content of the model {model.name!r}."
+    return Origin(sealed, made, (*way, said), local)
+
+
+def _followed(link: Link, model: Record, records: Records, local: Ledger | None) -> Origin:
+    is_local = link.target.startswith(_LOCAL)
+    where = local if is_local else records
+    sealed = None if where is None else newest(where, link.target)
+    name = link.target.removeprefix(_LOCAL).rpartition("/")[2]
+    if sealed is None and is_local:
+        raise NotReproducible(
+            f"The model {model.name!r} is from the local run {name!r}, whose records are not in this folder "
+            f"or above it. Run this in its folder, or give --run {name} --ledger DIR."
+        )
+    if sealed is None:
+        raise NotReproducible(
+            f"The model {model.name!r} is from the job {name!r}, which has no record: it was made before "
+            "there was an audit trail here, or by another service. Run the job again, and it is recorded."
+        )
+    said = f"The model {model.name!r} is from the {sealed.body['kind']} {name!r}."
+    return Origin(sealed, sealed.record, (said,), local if is_local else None)
+
+
+def _with_same_content(model: Record, local: Ledger) -> Sealed | None:
+    """Return the newest local run that wrote what the model holds."""
+    if model.model is None:
+        return None
+    for sealed in reversed(local.read()):
+        evidence = sealed.record.evidence
+        written = evidence.outputs if evidence else ()
+        if any(item.tree is not None and item.tree.sha256 == model.model.sha256 for item in written):
+            return sealed
+    return None
