@@ -103,12 +103,14 @@ def mapping(value: Any, at: At, known: Iterable[str]) -> Mapping[str, Any]:
 
 
 def typed(hint: Any, value: Any, at: At) -> Any:
-    """Return ``value`` as the type ``hint``: a text, number, choice, list of them, or a dataclass."""
+    """Return ``value`` as the type ``hint``: a text, number, choice, list, mapping, or dataclass."""
     if get_origin(hint) in (Union, types.UnionType):
         (inner,) = (one for one in get_args(hint) if one is not type(None))
         return None if value is None else typed(inner, value, at)
     if get_origin(hint) is tuple:
         return _listed(get_args(hint)[0], value, at)
+    if get_origin(hint) is Mapping:
+        return _keyed(get_args(hint), value, at)
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return choice(hint, value, at)
     if is_dataclass(hint):
@@ -142,6 +144,16 @@ def _listed(hint: Any, value: Any, at: At) -> tuple[Any, ...]:
         if item in found[:index]:
             at.item(index).refuse(f" is {_shown(item)}, which is there already.")
     return found
+
+
+def _keyed(hints: tuple[Any, ...], value: Any, at: At) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        at.refuse(f" is {_shown(value)}; it takes a mapping.")
+    key_hint, hint = hints
+    keys = {name: typed(key_hint, name, at) for name in value}
+    return types.MappingProxyType(
+        {key: typed(hint, value[name], at.field(str(name))) for name, key in keys.items()}
+    )
 
 
 def _shown(value: Any) -> str:

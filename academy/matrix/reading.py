@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from academy.matrix.catalogue import (
     Service,
     Stage,
 )
-from academy.matrix.fields import At, did_you_mean, mapping, parse, record, sequence, typed
+from academy.matrix.fields import At, did_you_mean, parse, record, sequence
 
 LEVELS = (100, 200, 300)
 KINDS = ("docs", "module", "course", "article", "video")
@@ -62,7 +62,7 @@ def _read(folder: Path) -> Catalogue:
         raise NotFound(f"There is no folder {folder}. The catalogue of environments is there, in a checkout.")
     _check_folders(folder)
     cells = {cell: _cell(folder / cell, cell) for cell in CellId}
-    _check_once(service for cell in cells.values() for service in cell.services)
+    _check_once(cells.values(), folder)
     return Catalogue(MappingProxyType(cells), MappingProxyType(_moves(folder / "moves.yml")))
 
 
@@ -78,20 +78,18 @@ def _check_folders(folder: Path) -> None:
 
 
 def _cell(folder: Path, cell: CellId) -> Cell:
-    file = folder / "cell.yml"
-    at = At(file)
-    said = dict(mapping(parse(file), at, _fields_of(Cell, "id", "services")))
-    said, resources = _without_resources(said, at)
-    found = record(Cell, said, at, id=cell, services=_services(folder / "services", cell), **resources)
+    at = At(folder / "cell.yml")
+    said = parse(at.file)
+    found = record(Cell, said, at, id=cell, services=_services(folder / "services", cell))
     _check_filled(found, at)
+    _check_resources(found.resources, at.field("resources"))
     _check_addresses(found.sources, at.field("sources"))
     return found
 
 
 def _services(folder: Path, cell: CellId) -> tuple[Service, ...]:
-    for file in sorted(folder.glob("*")) if folder.is_dir() else ():
-        if file.suffix == ".yaml":
-            At(file).refuse(f" is not read: a service is a *.yml file. Call it {file.stem}.yml.")
+    for file in sorted(folder.glob("*.yaml")):
+        At(file).refuse(f" is not read: a service is a *.yml file. Call it {file.stem}.yml.")
     found = tuple(_service(file, cell) for file in sorted(folder.glob("*.yml")))
     if not found:
         raise NotFound(f"The cell {cell} has no services: {folder} holds no *.yml file.")
@@ -105,13 +103,12 @@ def _service(file: Path, cell: CellId) -> Service:
             f" has a name that is no id of a service: {file.stem!r}. "
             "It takes lower-case words with '-' between them, such as compute-cluster."
         )
-    said = dict(mapping(parse(file), at, _fields_of(Service, "id", "cell")))
-    said, resources = _without_resources(said, at)
-    found = record(Service, said, at, id=file.stem, cell=cell, **resources)
+    found = record(Service, parse(file), at, id=file.stem, cell=cell)
     _check_filled(found, at)
     _check_filled(found.traits, at.field("traits"))
-    _check_addresses(found.sources, at.field("sources"))
     _check_stages(found, at)
+    _check_resources(found.resources, at.field("resources"))
+    _check_addresses(found.sources, at.field("sources"))
     return found
 
 
@@ -137,61 +134,57 @@ def _of_stage(stage: Stage) -> list[CellId]:
     return [cell for cell in CellId if cell.stage is stage]
 
 
-def _check_once(services: Iterable[Service]) -> None:
+def _check_once(cells: Iterable[Cell], folder: Path) -> None:
+    """Refuse a service that has two files: under one id, or under one name."""
     seen: dict[str, Service] = {}
-    for service in services:
+    for service in (service for cell in cells for service in cell.services):
         for word in (service.id, service.name.casefold()):
             before = seen.setdefault(word, service)
             if before is not service:
-                At(Path(service.cell, "services", f"{service.id}.yml")).refuse(
-                    f": {service.name!r} is in the cell {str(before.cell)!r} already, as {before.id}.yml. "
+                At(_file_of(service, folder)).refuse(
+                    f": {service.name} is there already, as {_file_of(before, folder)}. "
                     "A service has one file; also_in names its further cells."
                 )
 
 
-def _without_resources(said: dict[str, Any], at: At) -> tuple[dict[str, Any], dict[str, Resources]]:
-    """Return what a file says without its resources, and these; none when the field is missing."""
-    if "resources" not in said:
-        at.refuse(f" lacks the field 'resources': what to learn from at {_levels()}.")
-    return said, {"resources": _resources(said.pop("resources"), at.field("resources"))}
+def _file_of(service: Service, folder: Path) -> Path:
+    return folder / service.cell / "services" / f"{service.id}.yml"
 
 
-def _resources(value: Any, at: At) -> Resources:
-    if not isinstance(value, Mapping):
-        at.refuse(f" takes the levels {_levels()}, each with a list of what to learn from.")
-    for level in value:
+def _check_resources(resources: Resources, at: At) -> None:
+    for level in resources:
         if level not in LEVELS:
-            at.refuse(f" has no level {level!r}. Its levels: {_levels()}.")
-    found = {}
+            at.refuse(f" has no level {level}. Its levels: {choices(LEVELS)}.")
     for level in LEVELS:
         here = at.field(str(level))
-        if not value.get(level):
-            here.refuse(" is missing or empty: each level takes a list of at least one thing to learn from.")
-        listed = enumerate(sequence(value[level], here))
-        found[level] = tuple(_resource(item, here.item(index)) for index, item in listed)
-    return MappingProxyType(found)
+        if not resources.get(level):
+            here.refuse(" is missing or empty; each level takes at least one thing to learn from.")
+        for index, resource in enumerate(resources[level]):
+            _check_resource(resource, here.item(index))
 
 
-def _resource(value: Any, at: At) -> Resource:
-    found = record(Resource, value, at)
-    _check_addresses([found.url], at, "url")
-    if not 0 < found.minutes <= _LONGEST_MINUTES:
-        at.field("minutes").refuse(f" is {found.minutes}; it takes 1 to {_LONGEST_MINUTES}.")
-    if found.kind not in KINDS:
-        meant = did_you_mean(found.kind, KINDS)
-        at.field("kind").refuse(f" is {found.kind!r}.{meant} It takes one of {choices(KINDS)}.")
-    return found
+def _check_resource(resource: Resource, at: At) -> None:
+    _check_address(resource.url, at.field("url"))
+    if not 0 < resource.minutes <= _LONGEST_MINUTES:
+        at.field("minutes").refuse(f" is {resource.minutes}; it takes 1 to {_LONGEST_MINUTES}.")
+    if resource.kind not in KINDS:
+        meant = did_you_mean(resource.kind, KINDS)
+        at.field("kind").refuse(f" is {resource.kind!r}.{meant} It takes one of {choices(KINDS)}.")
 
 
-def _check_addresses(addresses: Sequence[str], at: At, field: str | None = None) -> None:
+def _check_addresses(addresses: Sequence[str], at: At) -> None:
     for index, address in enumerate(addresses):
-        try:
-            parts = urlsplit(address)
-        except ValueError:  # such as https://[
-            parts = urlsplit("")
-        if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"\s", address):
-            here = at.field(field) if field else at.item(index)
-            here.refuse(f" is {address!r}; it takes an address that begins with https:// or http://.")
+        _check_address(address, at.item(index))
+
+
+def _check_address(address: str, at: At) -> None:
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and parts.hostname and not re.search(r"\s", address)
+    except ValueError:  # such as https://[
+        good = False
+    if not good:
+        at.refuse(f" is {address!r}; it takes an address that begins with https:// or http://.")
 
 
 def _check_filled(found: Any, at: At) -> None:
@@ -205,7 +198,7 @@ def _moves(file: Path) -> dict[tuple[CellId, CellId], Move]:
     at = At(file)
     for index, item in enumerate(sequence(parse(file), at)):
         here = At(file, f"[{index}]")
-        move = typed(Move, item, here)
+        move = record(Move, item, here)
         ends = (move.origin, move.goal)
         if ends in found:
             here.refuse(f": the move from {move.origin} to {move.goal} is there already.")
@@ -230,11 +223,3 @@ def _kind(origin: CellId, goal: CellId) -> MoveKind:
     if origin.stage is Stage.INFERENCE:
         return MoveKind.BACK
     return MoveKind.USUAL if origin.compute is goal.compute else MoveKind.CROSSING
-
-
-def _fields_of(kind: type, *given: str) -> list[str]:
-    return [field.name for field in fields(kind) if field.name not in given]
-
-
-def _levels() -> str:
-    return ", ".join(map(str, LEVELS))

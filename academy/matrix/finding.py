@@ -1,0 +1,49 @@
+"""A cell or a service by its name."""
+
+from __future__ import annotations
+
+from academy.errors import NotFound, choices
+from academy.matrix.catalogue import Catalogue, Cell, CellId, Service
+from academy.matrix.fields import did_you_mean
+
+
+def find(catalogue: Catalogue, name: str) -> Cell | Service:
+    """Return what ``name`` is the id, the name or a former name of; case does not matter.
+
+    Raises
+    ------
+    NotFound
+        There is none; the message says what was meant, perhaps, and what there is.
+    """
+    known = _by_name(catalogue)
+    found = known.get(_bare(name))
+    if found is None:
+        services = choices(service.id for service in catalogue.services())
+        raise NotFound(
+            f"The matrix has no cell or service {name!r}.{_meant(name, known)} "
+            f"Cells: {choices(CellId, in_order=True)}. Services: {services}."
+        )
+    return found
+
+
+def guests(catalogue: Catalogue, cell: CellId) -> tuple[Service, ...]:
+    """Return the services of other cells that can be met in this one too."""
+    return tuple(service for service in catalogue.services() if cell in service.also_in)
+
+
+def _by_name(catalogue: Catalogue) -> dict[str, Cell | Service]:
+    found: dict[str, Cell | Service] = {}
+    for service in catalogue.services():
+        for name in (*service.formerly, service.name, service.id):
+            found[_bare(name)] = service
+    return found | {_bare(cell.id): cell for cell in catalogue.cells.values()}
+
+
+def _meant(name: str, known: dict[str, Cell | Service]) -> str:
+    near = did_you_mean(_bare(name), known)
+    return next((f" Did you mean {str(known[one].id)!r}?" for one in known if f"{one!r}" in near), "")
+
+
+def _bare(name: str) -> str:
+    """Return a name as it is compared: ``Azure ML Notebooks`` is ``azure-ml-notebooks``."""
+    return "-".join(name.casefold().replace("-", " ").replace("_", " ").split())
