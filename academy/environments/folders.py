@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.paths import environment_cache
+from academy.paths import environment_cache, writable_environment_cache
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,11 @@ class EnvironmentFolder:
     def ready_file(self) -> Path:
         """What was built, from what, and when. Written last: without it the folder is no environment."""
         return self.root / "ready.json"
+
+    @property
+    def packages_file(self) -> Path:
+        """The packages in it with their hashes, once somebody asked for them."""
+        return self.root / "packages.json"
 
     @property
     def requirements_file(self) -> Path:
@@ -50,6 +57,17 @@ class EnvironmentFolder:
 def interpreters_file() -> Path:
     """Return where the answers of this machine's Python interpreters are remembered."""
     return environment_cache() / "interpreters.json"
+
+
+def kept_packages_file(site: Path) -> Path:
+    """Return where packages and their hashes are kept of a folder that has no place for them beside it."""
+    name = hashlib.sha256(os.fsencode(site)).hexdigest()[:24]
+    return writable_environment_cache() / "packages" / f"{name}.json"
+
+
+def kept_hashes() -> Path:
+    """Return the folder in which hashes of large files are remembered."""
+    return writable_environment_cache() / "hashes"
 
 
 def curated_environments() -> Path:

@@ -5,12 +5,13 @@ Hashes are SHA-256 in hexadecimal. Sizes are in bytes.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from academy.paths import read_json, write_json
+from academy.paths import read_json, write_atomic
 
 # A tree's hash covers all its files; more than these are not listed one by one.
 FILES_LISTED = 1000
@@ -161,7 +162,8 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """Return the evidence as JSON values."""
-        return asdict(self)
+        value: dict[str, Any] = _json(self)
+        return value
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Evidence:
@@ -174,10 +176,18 @@ class Evidence:
 
     def write(self, file: Path) -> None:
         """Write the evidence, whole or not at all. It is not waited for on the disk; the done file is."""
-        write_json(file, self.to_json(), durable=False)
+        # In one line: laying hundreds of packages out takes longer than a small job.
+        write_atomic(file, json.dumps(self.to_json()), durable=False)
 
     @classmethod
     def read(cls, file: Path) -> Evidence | None:
         """Return the evidence in a file, or None when there is none."""
         value = read_json(file)
         return None if value is None else cls.from_json(value)
+
+
+def _json(value: Any) -> Any:
+    # As dataclasses.asdict, which copies each of a thousand strings.
+    if is_dataclass(value):
+        return {name: _json(item) for name, item in vars(value).items()}
+    return [_json(item) for item in value] if isinstance(value, tuple) else value

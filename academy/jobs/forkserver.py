@@ -23,6 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from academy.errors import AcademyError
+from academy.evidence.evidence import Machine
+from academy.evidence.machine import machine
 from academy.jobs import supervisor
 from academy.jobs.processes import ProcessId
 from academy.jobs.signals import Interrupted
@@ -143,6 +145,8 @@ def serve(connection: socket.socket) -> None:
 
     The ready one waits on the service's socket itself, so that a job does not wait for a fork.
     """
+    # Once for all jobs, and before the signal of children is ignored: asking the driver takes a process.
+    here = machine()
     # The first child of each pair ends at once; nobody needs its status.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     gc.freeze()
@@ -151,7 +155,7 @@ def serve(connection: socket.socket) -> None:
         hearing, saying = os.pipe()
         if os.fork() == 0:
             os.close(hearing)
-            _detach(connection, saying)
+            _detach(connection, saying, here)
         os.close(saying)
         word = os.read(hearing, 1)
         os.close(hearing)
@@ -162,12 +166,12 @@ def serve(connection: socket.socket) -> None:
         select.select([connection], [], [], _PAUSE_S)
 
 
-def _detach(connection: socket.socket, saying: int) -> None:
+def _detach(connection: socket.socket, saying: int, here: Machine) -> None:
     """Fork again, so that the supervisor's parent is init; never return."""
     try:
         os.setsid()
         if os.fork() == 0:
-            _stand_by(connection, saying)
+            _stand_by(connection, saying, here)
     except BaseException:
         traceback.print_exc()
         raise
@@ -175,10 +179,10 @@ def _detach(connection: socket.socket, saying: int) -> None:
         os._exit(0)
 
 
-def _stand_by(connection: socket.socket, saying: int) -> None:
+def _stand_by(connection: socket.socket, saying: int, here: Machine) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.chdir("/")
-    ready = supervisor.make_ready()
+    ready = supervisor.make_ready(here)
     # Until it has a job, it ends when it is asked to.
     with contextlib.suppress(Interrupted), ready.interrupting():
         line, received, _, _ = socket.recv_fds(connection, 65536, 1)
@@ -197,7 +201,7 @@ def _stand_by(connection: socket.socket, saying: int) -> None:
     connection.close()
     folder = JobFolder(Path(request["folder"]))
     _log_to(folder.supervisor_log)
-    supervisor.supervise(folder, ready, accepted_at=request["acceptedAt"])
+    supervisor.supervise(folder, ready, here, accepted_at=request["acceptedAt"])
     os.close(received[0])
 
 

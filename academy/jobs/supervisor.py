@@ -11,25 +11,27 @@ import os
 import re
 import tempfile
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TextIO
 
 from academy.datasets import inputs, outputs, trees
 from academy.datasets.ports import InputPlan, PortKind
 from academy.environments.build import BuiltEnvironment, build
 from academy.environments.definition import EnvironmentSpec
 from academy.errors import AcademyError
+from academy.evidence.collect import Collector, Ports
+from academy.evidence.evidence import Machine
 from academy.jobs import artifacts, failures
 from academy.jobs.expressions import Value, Values, expand
+from academy.jobs.own_log import Log
 from academy.jobs.plan import CommandPlan
 from academy.jobs.processes import MARK, ProcessId, become_subreaper
 from academy.jobs.record import Done, JobError, JobStatus, State
 from academy.jobs.signals import Ending, Interrupted, Signals
 from academy.jobs.tree import Tree
-from academy.jobs.variables import inherited, port_variables
+from academy.jobs.variables import inherited, port_variables, set_by_document
 from academy.paths import ArtifactFolder, JobFolder
 
 # What processes get that are left running in the background when the command itself is over.
@@ -38,6 +40,11 @@ _LEFT_OVER_GRACE_S = 1.0
 # How long a full disk is waited for, and how often it is looked at, when all that is left is the record.
 _ROOM_PATIENCE_S = 3600.0
 _ROOM_PAUSE_S = 1.0
+
+# Reading what a job read and wrote, for its evidence, takes at most this, or as long as the job ran. A job
+# that was told to end is not kept waiting.
+_READING_S = 60.0
+_HURRIED_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class Outcome:
     error: JobError | None = None
 
 
-def make_ready() -> Signals:
+def make_ready(machine: Machine) -> Signals:
     """Do what every supervisor does first; it is done before there is a job.
 
     After a fork, memory is copied page by page as it is first touched, which would double what a
@@ -70,29 +77,32 @@ def make_ready() -> Signals:
         own = EnvironmentSpec("academy", "1", own=True)
         plan = CommandPlan("", "", ":", own, ArtifactFolder(folder.root / "artifacts"))
         plan.write(folder)
-        Supervisor(folder, CommandPlan.read(folder) or plan, signals).rehearse()
+        Supervisor(folder, CommandPlan.read(folder) or plan, signals, machine).rehearse()
     return signals
 
 
-def supervise(folder: JobFolder, signals: Signals, *, accepted_at: float) -> None:
+def supervise(folder: JobFolder, signals: Signals, machine: Machine, *, accepted_at: float) -> None:
     """Run the job in ``folder`` to its end and write its record."""
     plan = CommandPlan.read(folder)
     assert plan is not None, f"{folder.plan_file} is missing"
-    Supervisor(folder, plan, signals).run(accepted_at)
+    Supervisor(folder, plan, signals, machine).run(accepted_at)
 
 
 class Supervisor:
     """One job on its way through its statuses."""
 
-    def __init__(self, folder: JobFolder, plan: CommandPlan, signals: Signals) -> None:
+    def __init__(self, folder: JobFolder, plan: CommandPlan, signals: Signals, machine: Machine) -> None:
         self._folder = folder
         self._plan = plan
         self._signals = signals
         self._tree = Tree(signals)
         self._state = State(JobStatus.NOT_STARTED, ProcessId.of(os.getpid()), warnings=plan.warnings)
-        self._system_log = _Log(plan.artifacts.system_log)
-        self._build_log = _Log(plan.artifacts.build_log)
+        self._system_log = Log(plan.artifacts.system_log)
+        self._build_log = Log(plan.artifacts.build_log)
         self._ended_at: float | None = None
+        ports = Ports(plan.inputs, plan.outputs, plan.artifacts.root / "outputs")
+        named = set_by_document(plan.variables)
+        self._seen = Collector(machine, plan.environment, ports, plan.variables, named)
 
     def run(self, accepted_at: float) -> None:
         """See the job through; whatever happens, the last thing written is the record."""
@@ -103,6 +113,7 @@ class Supervisor:
             outcome = self._attempt()
         finally:
             self._tree.end(_LEFT_OVER_GRACE_S)
+            self._write_evidence()
             done = Done(
                 status=outcome.status,
                 accepted_at=accepted_at,
@@ -133,12 +144,29 @@ class Supervisor:
             else:
                 return
 
+    def _write_evidence(self) -> None:
+        """Write down what was seen of the run. That it cannot be is no reason for the job to fail."""
+        ending, now = self._signals.ending, time.monotonic()
+        ran_s = time.time() - self._state.times.get(JobStatus.RUNNING.value, time.time())
+        deadline = now + (max(_READING_S, ran_s) if ending is None else _HURRIED_S)
+
+        def stop() -> bool:
+            return time.monotonic() > deadline or self._signals.ending is not ending
+
+        try:
+            self._seen.evidence(stop).write(self._folder.evidence_file)
+        except FileNotFoundError:
+            return  # the job's folder was removed
+        except Exception:  # noqa: BLE001  whatever it is: in the supervisor's log, and the record follows
+            traceback.print_exc()
+
     def rehearse(self) -> None:
         """Do all that comes before and after a command, but not the command."""
         self._claim()
         self._enter(JobStatus.PREPARING)
         self._prepare()
         artifacts.collect(self._folder.work, self._plan.artifacts, self._line)
+        self._write_evidence()
 
     def _claim(self) -> bool:
         """Make the working directory; False when there is one, because another supervisor has the job.
@@ -177,18 +205,22 @@ class Supervisor:
             self._warn(built.note)
         if _may_install(plan):
             built = built.private(folder.environment)
+        self._seen.uses(built)
         values = Values(
             inputs={item.name: self._input(item) for item in plan.inputs},
             outputs={item.name: Value(outputs.prepare(item, folder.outputs), True) for item in plan.outputs},
         )
         if plan.code is not None:
             # A copy of its own: the code asset is immutable, and a script may write beside itself.
+            self._seen.takes_code(plan.code)
             trees.copy(trees.entries(plan.code), folder.work)
         artifacts.prepare(folder.work, plan.artifacts)
         return Prepared(expand(plan.command, values), self._variables(built, values))
 
     def _input(self, item: InputPlan) -> Value:
+        began_ns = time.time_ns()
         value = inputs.materialise(item, self._folder.inputs, self._line)
+        self._seen.takes_input(item, value, began_ns)
         return Value(value, is_data=item.kind is not PortKind.LITERAL)
 
     def _variables(self, built: BuiltEnvironment, values: Values) -> dict[str, str]:
@@ -208,6 +240,7 @@ class Supervisor:
         pid = self._tree.start(
             prepared.command, environment=prepared.variables, directory=self._folder.work, log=log
         )
+        self._seen.starts(prepared.command)
         self._enter(JobStatus.RUNNING, process=ProcessId.of(pid))
         ending = self._wait()
         self._ended_at = time.time()
@@ -275,20 +308,6 @@ class Supervisor:
 def _may_install(plan: CommandPlan) -> bool:
     """Say whether the job could install packages; else it needs no environment of its own for them."""
     return bool(plan.code or plan.inputs or re.search("pip|install", plan.command))
-
-
-class _Log:
-    """A log of the supervisor's own, with the time of each line; made with its first one."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        self._open: TextIO | None = None
-
-    def write(self, text: str) -> None:
-        if self._open is None:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._open = self._file.open("a", encoding="utf-8", buffering=1)
-        self._open.write(f"{datetime.now(UTC).isoformat()} {text}\n")
 
 
 def _unexpected(folder: JobFolder) -> JobError:

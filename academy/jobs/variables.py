@@ -19,6 +19,10 @@ _INHERITED = frozenset(
 )  # fmt: skip
 _INHERITED_PREFIXES = ("LC_", "NVIDIA_")
 
+# What every plan has, whatever its document says.
+_SERVICE_PREFIXES = ("AZUREML_", "MLFLOW_")
+_OF_SERVICE = frozenset({"DO_NOT_TRACK", "NO_PROXY", "no_proxy"})
+
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """Return the part of the service's environment that a job takes over."""
@@ -57,3 +61,12 @@ def run_variables(workspace: Workspace, *, job: str, experiment: str) -> dict[st
         "AZUREML_EXPERIMENT_SCOPE": f"{workspace.id}/experiments/{experiment}",
         "AZUREML_NODE_COUNT": "1",
     }
+
+
+def set_by_document(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of a plan's variables that are not the service's own, sorted."""
+    return tuple(
+        sorted(
+            name for name in variables if name not in _OF_SERVICE and not name.startswith(_SERVICE_PREFIXES)
+        )
+    )

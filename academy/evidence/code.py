@@ -1,0 +1,60 @@
+"""Where code came from, as git tells it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from academy.evidence.credentials import printable, without_credentials
+from academy.evidence.evidence import Git
+
+# A repository on a slow disk can take long to compare; then it is not known whether it is dirty.
+_PATIENCE_S = 10.0
+
+# What a repository's own settings could have git run, or wait for.
+_QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
+
+def git(folder: Path) -> Git | None:
+    """Return commit, branch and origin of the code in a folder; None when git knows nothing of it.
+
+    ``dirty`` is true when a file below the folder differs from the commit or is in none, as Azure's SDK
+    has it. A detached head has no branch.
+    """
+    commit = _said(folder, "rev-parse", "--verify", "HEAD")
+    if not commit:
+        return None
+    status = _said(folder, "status", "--porcelain", "--", ".")
+    return Git(
+        commit=commit,
+        repository=_repository(folder),
+        branch=_said(folder, "symbolic-ref", "--quiet", "--short", "HEAD") or None,
+        dirty=None if status is None else bool(status),
+    )
+
+
+def _repository(folder: Path) -> str | None:
+    remotes = (_said(folder, "remote") or "").split("\n")
+    name = "origin" if "origin" in remotes else remotes[0]
+    url = _said(folder, "remote", "get-url", name) if name else None
+    return printable(without_credentials(url)) if url else None
+
+
+def _said(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints, or None when it fails, is not there, or takes too long."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        answer = subprocess.run(
+            ["git", *_QUIET, "-C", str(folder), *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE_S,
+            env={**kept, **quiet},
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    if answer.returncode != 0:
+        return None
+    return answer.stdout.decode(errors="backslashreplace").strip()
