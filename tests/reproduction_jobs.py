@@ -101,7 +101,7 @@ class Bench:
     def jobs(self) -> list[str]:
         return [str(job.name) for job in self.client.jobs.list()]
 
-    def academy(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    def academy(self, *arguments: str, **variables: Any) -> subprocess.CompletedProcess[str]:
         """Run the command in the service's home."""
         return academy(self.service.home.root, *arguments, **variables)
 
@@ -114,7 +114,7 @@ class Bench:
 
 
 def academy(
-    home: Path, *arguments: str, cwd: Path | None = None, **variables: str
+    home: Path, *arguments: str, cwd: Path | None = None, **variables: Any
 ) -> subprocess.CompletedProcess[str]:
     """Run the command."""
     environment = {**os.environ, "ACADEMY_HOME": str(home), **variables}

@@ -67,6 +67,7 @@ def _places(_context: click.Context, _parameter: click.Parameter, values: Sequen
 def reproduce(
     scope: Scope,
     /,
+    *,
     tolerance: float,
     leave_out: tuple[str, ...],
     data: dict[str, Path],

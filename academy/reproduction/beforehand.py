@@ -31,11 +31,19 @@ def of_code(evidence: Evidence) -> Iterator[str]:
 def of_inputs(evidence: Evidence, elsewhere: Mapping[str, Path]) -> Iterator[str]:
     """Yield how data differs from what is on record; ``elsewhere`` names other places of it."""
     for item in evidence.inputs:
-        if item.tree is not None:
-            path = elsewhere.get(item.name, Path(item.tree.path))
+        if item.tree is not None and (path := _place(item, elsewhere)) is not None:
             yield from _differences(f"The input {item.name!r}", item.tree, path)
-        elif item.value is None:
-            yield f"The input {item.name!r} was not hashed when it ran: what it held is not known."
+
+
+def unknown_inputs(evidence: Evidence, elsewhere: Mapping[str, Path]) -> Iterator[str]:
+    """Yield what of the data cannot be looked at."""
+    for item in evidence.inputs:
+        if item.value is not None:
+            continue
+        if item.tree is None:
+            yield f"The input {item.name!r} was not hashed: it is not known what it held."
+        elif _place(item, elsewhere) is None:
+            yield f"The input {item.name!r} is not on this machine ({item.tree.path}): it is read anew."
 
 
 def refuse(differences: Sequence[str], what: str, anyway: bool) -> None:
@@ -48,9 +56,12 @@ def refuse(differences: Sequence[str], what: str, anyway: bool) -> None:
         )
 
 
-def data_names(inputs: Sequence[Data]) -> list[str]:
-    """Return the names of the inputs that are data."""
-    return [item.name for item in inputs if item.value is None]
+def _place(item: Data, elsewhere: Mapping[str, Path]) -> Path | None:
+    """Return where data is on this machine, or None when it came from elsewhere."""
+    given = elsewhere.get(item.name)
+    if given is not None or item.tree is None:
+        return given
+    return Path(item.tree.path) if item.tree.path.startswith("/") else None
 
 
 def _differences(what: str, tree: Tree, path: Path) -> Iterator[str]:

@@ -52,7 +52,11 @@ def repeat_job(origin: Record, records: Records, jobs: ServiceJobs, wishes: Wish
         record=_recorded(id, records, jobs),
         environment=environment,
         beforehand=tuple(found),
-        notes=(*rebuild.notes, *_notes(id, properties, compute, jobs)),
+        notes=(
+            *rebuild.notes,
+            *beforehand.unknown_inputs(evidence, {}),
+            *_notes(id, properties, compute, jobs),
+        ),
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from academy.audit.chain import Ledger, Sealed
+from academy.audit.chain import Sealed
 from academy.audit.finding import Records
+from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.target import Target
 from academy.reproduction.errors import NotReproducible
@@ -23,10 +24,10 @@ class Origin:
     sealed: Sealed
     record: Record
     way: tuple[str, ...] = ()
-    local: Ledger | None = None
+    local: LocalLedger | None = None
 
 
-def origin(target: Target, sealed: Sealed, records: Records, local: Ledger | None) -> Origin:
+def origin(target: Target, sealed: Sealed, records: Records, local: LocalLedger | None) -> Origin:
     """Return the run that made ``target``, whose newest record is ``sealed``.
 
     Parameters
@@ -53,13 +54,13 @@ def origin(target: Target, sealed: Sealed, records: Records, local: Ledger | Non
     return _of_model(record, records, local, ())
 
 
-def newest(records: Records | Ledger, id: str) -> Sealed | None:
+def newest(records: Records, id: str) -> Sealed | None:
     """Return the newest record of an id that is not of its deletion."""
     kept = [sealed for sealed in records.read(id=id) if sealed.body.get("kind") != Kind.DELETION]
     return kept[-1] if kept else None
 
 
-def _of_deployment(record: Record, records: Records, local: Ledger | None) -> Origin:
+def _of_deployment(record: Record, records: Records, local: LocalLedger | None) -> Origin:
     links = record.linked(Relation.MODEL)
     sealed = newest(records, links[0].target) if links else None
     if sealed is None:
@@ -73,7 +74,7 @@ def _of_deployment(record: Record, records: Records, local: Ledger | None) -> Or
     return _of_model(model, records, local, (f"The deployment {record.name!r} serves {model.name!r}.",))
 
 
-def _of_model(model: Record, records: Records, local: Ledger | None, way: tuple[str, ...]) -> Origin:
+def _of_model(model: Record, records: Records, local: LocalLedger | None, way: tuple[str, ...]) -> Origin:
     for link in model.linked(Relation.FROM_JOB):
         found = _followed(link, model, records, local)
         return Origin(found.sealed, found.record, (*way, *found.way), found.local)
@@ -82,15 +83,15 @@ def _of_model(model: Record, records: Records, local: Ledger | None, way: tuple[
         raise NotReproducible(
             f"The model {model.name!r} has no run on record: it was registered from files, and no local run "
             "on record here wrote files with the same content. Name the run that made it with --job NAME or "
-            "--run NAME (with --ledger DIR for runs of another folder). What is registered from the output of "
-            "a job or from an MLflow run is matched by itself."
+            "--run NAME (with --ledger DIR for runs of another folder). What is registered from the output "
+            "of a job or from its MLflow run is matched by itself."
         )
     made = sealed.record
     said = f"The local run {made.name!r} wrote files with the content of the model {model.name!r}."
     return Origin(sealed, made, (*way, said), local)
 
 
-def _followed(link: Link, model: Record, records: Records, local: Ledger | None) -> Origin:
+def _followed(link: Link, model: Record, records: Records, local: LocalLedger | None) -> Origin:
     is_local = link.target.startswith(_LOCAL)
     where = local if is_local else records
     sealed = None if where is None else newest(where, link.target)
@@ -109,7 +110,7 @@ def _followed(link: Link, model: Record, records: Records, local: Ledger | None)
     return Origin(sealed, sealed.record, (said,), local if is_local else None)
 
 
-def _with_same_content(model: Record, local: Ledger) -> Sealed | None:
+def _with_same_content(model: Record, local: LocalLedger) -> Sealed | None:
     """Return the newest local run that wrote what the model holds."""
     if model.model is None:
         return None

@@ -63,8 +63,18 @@ def _other_circumstances(before: Evidence, now: Evidence) -> Iterator[str]:
     for name, earlier, later in facts:
         if earlier != later:
             yield f"The {name}: {later}; on record it is {earlier}."
+    yield from _other_content(before, now)
     for text in differences(before.software.own_packages, now.software.own_packages):
         yield f"Installed by the run itself: {text}"
+
+
+def _other_content(before: Evidence, now: Evidence) -> Iterator[str]:
+    """Yield what the second run read that the first did not; most of it was seen before, and gone on with."""
+    given = {item.name: item.tree for item in before.inputs}
+    pairs = [(f"The input {item.name!r}", given.get(item.name), item.tree) for item in now.inputs]
+    for what, earlier, later in [("The code", before.code, now.code), *pairs]:
+        if earlier is not None and later is not None and earlier.sha256 != later.sha256:
+            yield f"{what} that it read is not what is on record."
 
 
 def _named(gpus: tuple[Gpu, ...]) -> str:
