@@ -8,9 +8,9 @@ from typing import Protocol
 from rapidfuzz import fuzz, process, utils
 
 from academy.audit.chain import Head, Sealed
-from academy.audit.record import Kind
+from academy.audit.record import FORMAT, Kind, Record
 from academy.audit.target import Target
-from academy.errors import NotFound, choices
+from academy.errors import AcademyError, NotFound, choices
 
 LATEST = "@latest"
 NAMES_SHOWN = 8
@@ -80,3 +80,26 @@ def not_on_record(target: Target, records: Records, why: str = "") -> NotFound:
     return NotFound(
         f"There is no record of {target}.{meant} On record, newest first: {shown}{more}.", target=target.name
     )
+
+
+class Unreadable(AcademyError):
+    """A sealed record's body is no record: it was changed, or is of a later release."""
+
+    code = "RecordNotReadable"
+
+
+def record_in(sealed: Sealed) -> Record:
+    """Return what is in a sealed record, or raise ``Unreadable``."""
+    format = sealed.body.get("format")
+    if isinstance(format, int) and format > FORMAT:
+        raise Unreadable(
+            f"Record {sealed.sequence} has format {format}; this release of Academy reads {FORMAT}. "
+            "Read it with the release that wrote it, or a later one."
+        )
+    try:
+        return sealed.record
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Unreadable(
+            f"Record {sealed.sequence} is no record: a field is missing, or is none of a record "
+            f"({type(error).__name__}: {error}). 'academy audit verify' tells whether it was changed."
+        ) from error

@@ -1,0 +1,240 @@
+"""Checking what a record says against the files, data and packages that are there now."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from academy.audit import snapshot
+from academy.audit.chain import Sealed
+from academy.audit.lineage import Shelf, key_of
+from academy.audit.record import Kind, Record
+from academy.audit.verification import Findings
+from academy.errors import AcademyError
+from academy.evidence import digests, packages
+from academy.evidence.evidence import Data, Package, Software, Tree
+from academy.evidence.software import of_python
+from academy.paths import AuditFolder
+
+
+class Contents:
+    """Checks records one after the other; what several of them name is read once."""
+
+    def __init__(self, shelf: Shelf, findings: Findings, folder: AuditFolder | None) -> None:
+        self._shelf = shelf
+        self._findings = findings
+        self._folder = folder
+        self._sites: dict[tuple[str, str], Mapping[str, Package]] = {}
+        self._changed: dict[tuple[str, str], Sequence[str]] = {}
+
+    def check(self, sealed: Sealed, record: Record) -> None:
+        """Check all that a record says of what can be looked at from here."""
+        one = _One(self._shelf, self._findings, sealed, record)
+        one.notes()
+        if record.model is not None:
+            one.tree("model", "model", record.model)
+        evidence = record.evidence
+        if evidence is None:
+            return
+        if evidence.code is not None and record.kind is Kind.RUN and self._folder is not None:
+            one.kept_code(evidence.code, self._folder)
+        elif evidence.code is not None:
+            one.tree("code", "code", evidence.code)
+        if evidence.model is not None:
+            one.tree("model", "model", evidence.model)
+        for what, several in (("input", evidence.inputs), ("output", evidence.outputs)):
+            for data in several:
+                one.data(what, data)
+        self._packages(one, evidence.software)
+
+    def _packages(self, one: _One, software: Software) -> None:
+        """Compare the packages that are installed now; the files of each are read as well."""
+        if not software.site:
+            one.unchecked("packages: its environment was never built.")
+            return
+        if not Path(software.site).is_dir():
+            one.unchecked(f"packages: {software.site} is gone. {one.reproduce()}")
+            return
+        found = self._found(software)
+        differs = False
+        for package in software.packages:
+            for text in self._package(software.site, package, found.get(canonicalize_name(package.name))):
+                differs = True
+                one.differs("package", f"package {package.name!r}: {text}")
+        if not differs:
+            one.checked(f"{_several(len(software.packages), 'package')}, with all files, in {software.site}")
+        if software.own_packages:
+            own = _several(len(software.own_packages), "package")
+            one.unchecked(f"{own} of its own: they went with it when it ended. {one.reproduce()}")
+        recorded = {canonicalize_name(one.name) for one in (*software.packages, *software.own_packages)}
+        added = [f"{one.name} {one.version}" for name, one in found.items() if name not in recorded]
+        if added:
+            one.note(f"installed in {software.site} since then: {', '.join(sorted(added))}")
+
+    def _package(self, site: str, recorded: Package, found: Package | None) -> Iterator[str]:
+        if found is None:
+            yield f"{recorded.version} was recorded; it is not in {site} any more."
+        elif found.version != recorded.version:
+            yield f"{recorded.version} was recorded; {found.version} is in {site}."
+        elif recorded.sha256 is not None and found.sha256 != recorded.sha256:
+            yield (
+                f"{recorded.version} has another list of files (RECORD) in {site}: expected sha256 "
+                f"{recorded.sha256}, found {found.sha256}."
+            )
+        else:
+            key = (site, recorded.name)
+            if key not in self._changed:
+                self._changed[key] = packages.changed_files(Path(site), recorded.name)
+            for changed in self._changed[key]:
+                yield f"{recorded.version} in {site}: {changed}"
+
+    def _found(self, software: Software) -> Mapping[str, Package]:
+        """Return what is installed now; what lies in other folders on its Python's path is asked of that."""
+        key = software.site, software.executable
+        if key not in self._sites:
+            found = {one.name: one for one in packages.packages(Path(software.site))}
+            if any(canonicalize_name(one.name) not in found for one in software.packages):
+                with contextlib.suppress(AcademyError):  # it is gone: what is in the folder is all there is
+                    found = {one.name: one for one in of_python(Path(software.executable)).packages} | found
+            self._sites[key] = {canonicalize_name(name): one for name, one in found.items()}
+        return self._sites[key]
+
+
+class _One:
+    """Checks of one record; each sentence says which record it is about."""
+
+    def __init__(self, shelf: Shelf, findings: Findings, sealed: Sealed, record: Record) -> None:
+        self._shelf = shelf
+        self._findings = findings
+        self._sealed = sealed
+        self._record = record
+        self._begins = f"Record {sealed.sequence}, {record.kind} {record.name!r}: "
+
+    def checked(self, text: str) -> None:
+        self._findings.checked.append(f"{self._begins}{text}.")
+
+    def unchecked(self, text: str) -> None:
+        self._findings.unchecked.append(self._begins + text)
+
+    def note(self, text: str) -> None:
+        self._findings.notes.append(f"{self._begins}{text}.")
+
+    def differs(self, what: str, text: str) -> None:
+        self._findings.differs(self._sealed.sequence, what, self._begins + text)
+
+    def reproduce(self) -> str:
+        """Return the next step where packages are gone."""
+        return f"'academy audit reproduce --{self._record.kind} {self._record.name}' builds them anew."
+
+    def notes(self) -> None:
+        """Repeat what could not be looked at when the record was made."""
+        evidence = self._record.evidence
+        for text in (*self._record.notes, *(evidence.notes if evidence else ())):
+            self.unchecked(text)
+
+    def data(self, what: str, data: Data) -> None:
+        if data.tree is not None:
+            self.tree(what, f"{what} {data.name!r}", data.tree)
+        elif data.value is None:
+            where = f" ({data.uri})" if data.uri else ""
+            self.unchecked(f"{what} {data.name!r}{where}: its content was not looked at when it ran.")
+
+    def tree(self, what: str, label: str, tree: Tree) -> None:
+        """Compare a file or a folder with what was in it; say why where it cannot be as it was."""
+        path = Path(tree.path)
+        if not path.exists():
+            self._gone(what, label, tree)
+            return
+        differences = _differences(tree, path)
+        later = self._written_since(tree.path, what) if differences else None
+        if not differences:
+            self.checked(f"{label}, {_several(tree.count, 'file')} in {tree.path}")
+        elif later is not None:
+            self.unchecked(
+                f"{label}: {tree.path} was written again since, see record {later.sequence} "
+                f"({later.body.get('kind')} {later.body.get('name')!r})."
+            )
+        else:
+            for text in differences:
+                self.differs(what, f"{label} in {tree.path}: {text}")
+
+    def kept_code(self, code: Tree, folder: AuditFolder) -> None:
+        """Check the copy of the code that a local run keeps; the folder itself may have gone on since."""
+        wrong = snapshot.damaged(folder, code) if folder.objects.is_dir() else []
+        for text in wrong:
+            self.differs("code", f"code: {text}")
+        edited = [file.name for file in code.files if _sha256(Path(code.path) / file.name) != file.sha256]
+        if edited:
+            self.note(f"changed in {code.path} since then: {', '.join(edited)}")
+        if not folder.objects.is_dir() and edited:
+            self.unchecked(
+                f"code: the copies of it in {folder.objects} are gone; git does not take them along."
+            )
+        elif not wrong:
+            self.checked(f"code, {_several(code.count, 'file')}")
+
+    def _gone(self, what: str, label: str, tree: Tree) -> None:
+        deletion = self._shelf.deletion(self._sealed)
+        newer = self._shelf.newest(key_of(self._sealed))
+        if deletion is not None:
+            who, at = deletion.body.get("who"), str(deletion.at)[:19]
+            self.unchecked(
+                f"{label}: {tree.path} is gone: {who} deleted the {self._record.kind} "
+                f"(record {deletion.sequence}, {at} UTC)."
+            )
+        elif newer is not None and newer.sequence > self._sealed.sequence:
+            self.unchecked(f"{label}: {tree.path} is gone; record {newer.sequence} took this one's place.")
+        else:
+            self.differs(what, f"{label}: {tree.path} is gone; expected sha256 {tree.sha256}.")
+
+    def _written_since(self, path: str, what: str) -> Sealed | None:
+        """Return the newest other record of a run that wrote to this path later on."""
+        for sealed in reversed(self._shelf.records):
+            # A run may write where it reads; its own output is what it left there.
+            if sealed.sequence < self._sealed.sequence or (sealed is self._sealed and what != "input"):
+                return None
+            if path in _written(sealed):
+                return sealed
+        return None
+
+
+def _differences(before: Tree, path: Path) -> list[str]:
+    """Return which files are not as they were, with both hashes; nothing when all are."""
+    now = digests.tree(path)
+    if now.sha256 == before.sha256:
+        return []
+    if path.is_file():
+        return [f"changed: expected sha256 {before.sha256}, found {now.sha256}."]
+    if max(before.count, now.count) > len(before.files):  # too many to be listed one by one
+        return digests.matches(before, path) or [f"expected sha256 {before.sha256}, found {now.sha256}."]
+    were, are = ({file.name: file.sha256 for file in tree.files} for tree in (before, now))
+    return [
+        *(
+            f"{name}: changed: expected sha256 {were[name]}, found {are[name]}."
+            for name in were
+            if name in are and are[name] != were[name]
+        ),
+        *(f"{name}: missing: expected sha256 {were[name]}." for name in were if name not in are),
+        *(f"{name}: was not there: found sha256 {are[name]}." for name in are if name not in were),
+    ]
+
+
+def _written(sealed: Sealed) -> set[str]:
+    evidence = sealed.body.get("evidence")
+    outputs = evidence.get("outputs", ()) if isinstance(evidence, Mapping) else ()
+    return {data["tree"]["path"] for data in outputs if isinstance(data, Mapping) and data.get("tree")}
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

@@ -1,0 +1,104 @@
+"""Records taken out of a ledger: those of one thing and of its chain, to be read elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from academy import __version__
+from academy.audit.chain import Head, Sealed
+from academy.audit.finding import Unreadable, record_in
+from academy.audit.lineage import Shelf, Step, chain_of, linked
+from academy.audit.record import Kind, Record
+from academy.errors import NotFound, choices
+
+# The "$id" of record.schema.json.
+SCHEMA_ID = "urn:academy:schema:audit-export:1"
+
+
+@dataclass(frozen=True)
+class Export:
+    """The record that was asked for, all records of its chain, and the ledger's head.
+
+    ``steps`` is the chain, each step after what it came from. ``several`` are the numbers of all records
+    of the same thing.
+    """
+
+    sealed: Sealed
+    record: Record
+    records: tuple[Sealed, ...]
+    steps: tuple[Step, ...]
+    head: Head
+    several: tuple[int, ...]
+
+    @classmethod
+    def of(
+        cls, own: Sequence[Sealed], everything: Sequence[Sealed], head: Head, number: int | None
+    ) -> Export:
+        """Return the export for one thing's newest record, or for the one of the number given.
+
+        Parameters
+        ----------
+        own
+            The records of the thing, oldest first; at least one.
+        everything
+            All records of the ledger.
+
+        Raises
+        ------
+        NotFound
+            The thing has no record of this number; the message names those that it has.
+        """
+        sealed = _chosen(own, number)
+        shelf = Shelf(everything)
+        return cls(
+            sealed,
+            record_in(sealed),
+            linked(sealed, shelf),
+            chain_of(sealed, shelf),
+            head,
+            tuple(one.sequence for one in own),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the bundle that ``record.schema.json`` describes."""
+        return {
+            "$schema": SCHEMA_ID,
+            "generator": {"name": "academy", "version": __version__},
+            "target": {"kind": self.record.kind, "name": self.record.name, "id": self.record.id},
+            "head": asdict(self.head),
+            "records": [sealed.to_json() for sealed in self.records],
+        }
+
+    def text(self) -> str:
+        """Return the bundle as it is written: the same records and head give the same bytes."""
+        return json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def records_of(self, *kinds: Kind) -> tuple[Record, ...]:
+        """Return what the chain's steps have on record, of some kinds, in the chain's order."""
+        found = []
+        for step in self.steps:
+            if step.sealed is not None and step.kind in kinds:
+                try:
+                    found.append(record_in(step.sealed))
+                except Unreadable:
+                    continue  # the chain shows the step; what it says cannot be told
+        return tuple(found)
+
+
+def of_file(value: Mapping[str, Any]) -> tuple[tuple[Sealed, ...], Head]:
+    """Return the records and the head of a bundle that its schema found whole."""
+    return tuple(Sealed.from_json(one) for one in value["records"]), Head(**value["head"])
+
+
+def _chosen(own: Sequence[Sealed], number: int | None) -> Sealed:
+    if number is None:
+        kept = [one for one in own if one.body.get("kind") != Kind.DELETION]
+        return (kept or own)[-1]
+    found = next((one for one in own if one.sequence == number), None)
+    if found is None:
+        name, there = own[-1].body.get("name"), choices((one.sequence for one in own), in_order=True)
+        raise NotFound(f"{name!r} has no record {number}. Its records: {there}.")
+    return found

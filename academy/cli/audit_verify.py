@@ -1,0 +1,166 @@
+"""``academy audit verify``: records, and what they say, against what is there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from academy.cli.audit_target import Opened, opened, target_options
+from academy.cli.verb import Scope, ServiceCommand, said_when_slow
+from academy.errors import InvalidField
+
+if TYPE_CHECKING:
+    from academy.audit.chain import Sealed
+    from academy.audit.verification import Verification
+
+DELAY_S = 1.0
+
+
+@click.command("verify", cls=ServiceCommand)
+@target_options
+@click.option("--all", "all_", is_flag=True, help="Check what every record says.")
+@click.option(
+    "--head", "noted", metavar="HASH", help="A record's hash that was noted elsewhere: it must be there."
+)
+@click.option(
+    "--file",
+    "-f",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Check a JSON export, without the service that it is from.",
+)
+@click.option(
+    "--output", "-o", type=click.Choice(["text", "json"]), default="text", help="How the result looks."
+)
+@click.pass_obj
+def verify(
+    scope: Scope, /, all_: bool, noted: str | None, file: Path | None, output: str, **target: str | None
+) -> None:
+    """Check the chain of records; with a target or --all, also what records say: files, packages, links.
+
+    \b
+    Exit status: 0 all that could be checked matches, 1 something does not.
+    """
+    if file is not None:
+        found = _of_file(file, noted, {**target, "all": all_ or None})
+    else:
+        found = _of_ledger(opened(scope, target, needed=False), noted, all_)
+    if output == "json":
+        click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        _print(found)
+    if not found.matches:
+        raise click.exceptions.Exit(1)
+
+
+def _of_ledger(opened: Opened, noted: str | None, all_: bool) -> Verification:
+    from academy.audit import verify as checks
+
+    if all_ and opened.target is not None:
+        raise click.UsageError("--all checks all records. Leave it out to check one thing's.")
+    if opened.target is not None:
+        opened.sealed()  # says why there is none
+    with said_when_slow("Reading the records …"):
+        head = opened.records.head()  # before the records: it is never ahead of them then
+        records = opened.records.read()
+    if opened.target is None and not all_:
+        found = checks.verify_chain(records, head)
+    else:
+        with _Bar() as looked:
+            found = checks.verify(records, head, opened.id, folder=opened.folder, progress=looked)
+    return _noted(_with_damage(found, opened), records, noted)
+
+
+def _with_damage(found: Verification, opened: Opened) -> Verification:
+    """Add the lines of a local ledger that hold no record."""
+    from dataclasses import replace
+
+    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.verification import Mismatch
+
+    if not isinstance(opened.records, LocalLedger):
+        return found
+    lines = tuple(Mismatch(one.sequence, "ledger", one.text) for one in opened.records.damage())
+    return replace(found, mismatches=(*lines, *found.mismatches))
+
+
+def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> Verification:
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"--file says what is checked: leave {flags} out.")
+    from academy.audit import verify as checks
+    from academy.audit.export import of_file
+    from academy.client.sdk import quick_jsonschema
+
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidField(
+            f"{file} is no JSON ({error}). 'academy audit export --format json --to FILE' writes what can be "
+            "checked."
+        ) from error
+    with quick_jsonschema():
+        from academy.audit.schema import check
+    check(value, str(file))
+    records, head = of_file(value)
+    return _noted(checks.verify_part(records, head), records, noted)
+
+
+def _noted(found: Verification, records: Sequence[Sealed], noted: str | None) -> Verification:
+    from academy.audit.verify import check_noted
+
+    return found if noted is None else check_noted(found, records, noted)
+
+
+def _print(found: Verification) -> None:
+    for title, lines in (
+        ("Checked:", found.checked),
+        ("Known besides:", found.notes),
+        ("Not checked:", found.unchecked),
+        ("Does not match:", [mismatch.text for mismatch in found.mismatches]),
+    ):
+        if lines:
+            click.echo(title)
+            for line in lines:
+                click.echo(f"  {line}")
+    count = len(found.mismatches)
+    click.echo(
+        "All that was checked matches."
+        if not count
+        else f"{count} thing{'' if count == 1 else 's'} do{'es' if count == 1 else ''} not match."
+    )
+
+
+class _Bar:
+    """Shows on stderr how far it is, when that is a terminal and it takes long."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> Callable[[int, int, str], None]:
+        return self._looked
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _looked(self, done: int, total: int, text: str) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(
+                total=total,
+                desc="Checking",
+                unit="record",
+                file=sys.stderr,
+                disable=None,
+                leave=False,
+                delay=DELAY_S,
+            )
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update(done - self._bar.n)
