@@ -81,8 +81,8 @@ def test_a_metric_that_one_run_lacks_is_a_mismatch() -> None:
         "loss": False,
         "extra": False,
     }
-    assert "'loss' was 1.0 and was not logged this time" in " ".join(found.mismatches)
-    assert "'extra' is 2.0 and is not on record" in " ".join(found.mismatches)
+    assert "'loss' was 1 and was not logged this time" in " ".join(found.mismatches)
+    assert "'extra' is 2 and is not on record" in " ".join(found.mismatches)
 
 
 def test_what_may_differ_is_left_out_and_said() -> None:

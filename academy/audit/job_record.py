@@ -9,6 +9,7 @@ from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.sources import Sources, creator, git_of
 from academy.evidence.credentials import without_credentials
 from academy.evidence.evidence import Data, Evidence
+from academy.jobs.fresh import REPRODUCES
 from academy.jobs.record import Done
 from academy.paths import JobFolder
 from academy.store.documents import Document, timestamp
@@ -66,6 +67,7 @@ def _links(
         *_read(sources, workspace, found, evidence),
         *_written(sources, workspace, found, evidence),
         *_registered(sources, found),
+        *_repeated(sources, found),
     ):
         if (link.relation, link.target.lower()) not in seen:
             seen.add((link.relation, link.target.lower()))
@@ -106,6 +108,12 @@ def _registered(sources: Sources, found: Document) -> Iterable[Link]:
     for sealed in sources.ledger.linked_to(found.id, Kind.MODEL, since=since):
         model = sealed.body["model"]
         yield sources.link(Relation.WROTE, sealed.body["id"], model["sha256"] if model else None)
+
+
+def _repeated(sources: Sources, found: Document) -> Iterable[Link]:
+    original = (found.properties.get("properties") or {}).get(REPRODUCES)
+    if original:
+        yield sources.link(Relation.REPRODUCES, str(original))
 
 
 def _by_name(seen: Iterable[Data]) -> Mapping[str, Data]:

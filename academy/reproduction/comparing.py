@@ -94,6 +94,11 @@ def verdict(
     return Verdict.REPRODUCED if all(known) else Verdict.DIFFERENT
 
 
+def shown(value: Metric | None) -> str:
+    """Return a metric as people read it, in ten digits."""
+    return "missing" if value is None else value if isinstance(value, str) else f"{value:.10g}"
+
+
 def _trees(record: Record) -> dict[str, str | None]:
     written = record.evidence.outputs if record.evidence else ()
     return {item.name: item.tree.sha256 if item.tree else None for item in written}
@@ -101,11 +106,11 @@ def _trees(record: Record) -> dict[str, str | None]:
 
 def _sentence(metric: ComparedMetric, tolerance: Tolerance) -> str:
     if metric.found is None:
-        return f"The metric {metric.name!r} was {metric.recorded} and was not logged this time."
+        return f"The metric {metric.name!r} was {shown(metric.recorded)} and was not logged this time."
     if metric.recorded is None:
-        return f"The metric {metric.name!r} is {metric.found} and is not on record."
+        return f"The metric {metric.name!r} is {shown(metric.found)} and is not on record."
     by = f", which is {metric.difference:.3g} apart" if metric.difference is not None else ""
     return (
-        f"The metric {metric.name!r} was {metric.recorded} and is {metric.found}{by}; the tolerance is "
-        f"{tolerance.relative:g} of the larger one."
+        f"The metric {metric.name!r} was {shown(metric.recorded)} and is {shown(metric.found)}{by}; the "
+        f"tolerance is {tolerance.relative:g} of the larger one."
     )

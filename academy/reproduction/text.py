@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from academy.reproduction.comparing import shown
 from academy.reproduction.result import (
     ComparedMetric,
     ComparedOutput,
     Environment,
-    Metric,
     Reproduction,
     Verdict,
 )
@@ -59,11 +59,7 @@ def _table(metrics: tuple[ComparedMetric, ...]) -> Iterator[str]:
 def _row(metric: ComparedMetric) -> tuple[str, str, str, str, str]:
     by = "" if metric.difference is None else f"{metric.difference:.3g}"
     said = {True: "", False: "differs", None: "left out"}[metric.matches]
-    return metric.name, _number(metric.recorded), _number(metric.found), by, said
-
-
-def _number(value: Metric | None) -> str:
-    return "missing" if value is None else value if isinstance(value, str) else f"{value:.10g}"
+    return metric.name, shown(metric.recorded), shown(metric.found), by, said
 
 
 def _output(output: ComparedOutput) -> str:
@@ -86,7 +82,10 @@ def _verdict(found: Reproduction) -> Iterator[str]:
             else ("Reproduced: there are no metrics, and all outputs are the same, byte for byte.")
         )
     elif found.verdict is Verdict.DIFFERENT:
-        yield "Not reproduced."
+        yield (
+            "Not reproduced. Random numbers without a seed and work on several threads are the usual reasons; "
+            "--tolerance and --leave-out say what may differ."
+        )
     else:
         yield (
             "Not shown: neither run logged a metric, and outputs alone were not enough to compare. Log one "
