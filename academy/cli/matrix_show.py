@@ -8,7 +8,7 @@ import click
 
 from academy.cli.output import render, terminal_width
 from academy.cli.verb import Scope, ServiceCommand
-from academy.matrix.catalogue import Catalogue, Cell, Service
+from academy.matrix.catalogue import Catalogue, Cell, Move, Service
 from academy.matrix.finding import find, guests
 from academy.matrix.plain import plain
 from academy.matrix.reading import LEVELS, load
@@ -54,13 +54,19 @@ def show(scope: Scope, /, name: str | None, level: str | None, output: str) -> N
 def _text(catalogue: Catalogue, found: Catalogue | Cell | Service, level: int | None) -> str:
     width = min(terminal_width() or _WIDTH, _WIDEST)
     if isinstance(found, Cell):
-        return cell_text(found, width, guests(catalogue, found.id), level)
+        return cell_text(found, width, guests(catalogue, found.id), _ways_from(catalogue, found), level)
     if isinstance(found, Service):
         return service_text(found, width, level)
     if level is not None:
         return learning_text(catalogue, width, level)
     following = "'academy matrix show NAME' shows a cell or a service, and what to learn from."
     return f"{grid(catalogue, width)}\n\n{following}"
+
+
+def _ways_from(catalogue: Catalogue, cell: Cell) -> list[Move]:
+    return [
+        move for (origin, goal), move in catalogue.moves.items() if origin is cell.id and goal is not cell.id
+    ]
 
 
 def _rows(

@@ -10,10 +10,11 @@ from typing import Any
 import yaml
 
 from academy.errors import InvalidField, NotFound, choices
+from academy.matrix.catalogue import CellId
 from academy.store import lab_event
 
 LEVELS = (100, 200, 300)
-CELLS = ("developer", "hosted", "unmanaged", "managed")
+CELLS = tuple(CellId)
 RESOURCE_TYPES = ("online_endpoint", "job", "model", "data", "environment", "component", "compute")
 
 LAB_ID = lab_event.LAB_ID

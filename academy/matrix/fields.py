@@ -116,7 +116,8 @@ def typed(hint: Any, value: Any, at: At) -> Any:
     if is_dataclass(hint):
         return record(hint, value, at)  # type: ignore[arg-type]
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        at.refuse(f" is {_shown(value)}; it takes {_WORDS[hint]}.")
+        quoted = hint is str and not isinstance(value, list | Mapping | types.NoneType)
+        at.refuse(f" is {_shown(value)}; it takes {_WORDS[hint]}.{' Put it in quotes.' if quoted else ''}")
     if isinstance(value, str) and not value.strip():
         at.refuse(" is empty.")
     return value
@@ -166,7 +167,7 @@ def _shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = repr(str(value) if isinstance(value, str) else value)
+    text = repr(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
@@ -184,7 +185,7 @@ class _Strict(_Loader):  # type: ignore[misc]
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
-        for key, _ in node.value:
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the field {key.value!r} is there twice", key.start_mark

@@ -68,13 +68,11 @@ def _read(folder: Path) -> Catalogue:
 
 def _check_folders(folder: Path) -> None:
     """Refuse a folder that looks like a cell and is none: what is in it would not be seen."""
-    for file in sorted(folder.glob("*/cell.yml")):
-        if file.parent.name not in tuple(CellId):
-            meant = did_you_mean(file.parent.name, CellId)
-            At(file).refuse(
-                f" is in the folder {file.parent.name!r}, which is no cell.{meant} "
-                f"Cells: {choices(CellId, in_order=True)}."
-            )
+    for found in sorted({*folder.glob("*/cell.yml"), *folder.glob("*/services")}):
+        name = found.parent.name
+        if name not in tuple(CellId):
+            cells = choices(CellId, in_order=True)
+            At(found).refuse(f": the folder {name!r} is no cell.{did_you_mean(name, CellId)} Cells: {cells}.")
 
 
 def _cell(folder: Path, cell: CellId) -> Cell:

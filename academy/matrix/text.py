@@ -10,13 +10,14 @@ from academy.matrix.catalogue import (
     Cell,
     CellId,
     Compute,
+    Move,
     MoveKind,
     Resources,
     Service,
     Stage,
 )
 from academy.matrix.finding import guests
-from academy.matrix.wording import RETIRING, STAGES, trait_facts
+from academy.matrix.wording import KINDS, STAGES, trait_facts
 
 # Below this the grid's two columns are too narrow to read, and the cells come one after another.
 _NARROWEST_GRID = 60
@@ -47,8 +48,18 @@ def grid(catalogue: Catalogue, width: int) -> str:
     return "\n".join([*lines, "", *wrap(_ways(catalogue), width)])
 
 
-def cell_text(cell: Cell, width: int, also: Iterable[Service] = (), level: int | None = None) -> str:
-    """Return all that a cell holds; ``also`` are services of other cells, ``level`` the only one shown."""
+def cell_text(
+    cell: Cell,
+    width: int,
+    also: Iterable[Service] = (),
+    ways: Iterable[Move] = (),
+    level: int | None = None,
+) -> str:
+    """Return all that a cell holds.
+
+    ``also`` are services of other cells that are met here too, ``ways`` the moves from here, ``level`` the
+    only one that is shown of what there is to learn from.
+    """
     width = max(width, _NARROWEST)
     facts = [
         ("Tools", ", ".join(cell.tools)),
@@ -59,15 +70,17 @@ def cell_text(cell: Cell, width: int, also: Iterable[Service] = (), level: int |
         ("Upkeep", cell.upkeep),
     ]
     lines = [f"{cell.name} ({STAGES[cell.id.stage]}, {cell.id.compute})", "", *wrap(cell.definition, width)]
-    lines += _list("Use cases", cell.use_cases, width) + _list("Personas", cell.personas, width)
+    lines += ["", "Use cases", *_bullets(cell.use_cases, width)]
+    lines += ["", "Personas", *_bullets(cell.personas, width)]
     lines += ["", *_facts(facts, width), "", "Services"]
     for service in cell.services:
-        lines += [
-            *_indented(f"{service.id}: {service.name}", width, 2),
-            *_indented(service.summary, width, 6),
-        ]
+        lines += _indented(f"{service.id}: {service.name}", width, 2)
+        lines += _indented(service.summary, width, 6)
     for service in also:
-        lines += _indented(f"{service.id}: {service.name} (of the cell {service.cell})", width, 2)
+        lines += _indented(f"{service.id}: {service.name}, of the cell {service.cell}", width, 2)
+    for way in ways:
+        title = f"From here to {way.goal}: {KINDS[way.kind]}"
+        lines += ["", title, *_indented(way.summary, width, 2), *_bullets(way.price, width)]
     lines += ["", "On this machine", *_indented(cell.here.text, width, 2)]
     lines += [f"    {command}" for command in cell.here.commands]
     return "\n".join([*lines, *_learn(cell.resources, width, level), *_sources(cell.sources)])
@@ -82,9 +95,9 @@ def service_text(service: Service, width: int, level: int | None = None) -> str:
         lines += wrap(f"Formerly {'; '.join(service.formerly)}.", width)
     lines += ["", *wrap(service.summary, width)]
     if service.traits.retiring:
-        lines += ["", *wrap(f"{RETIRING}: {service.traits.retiring}", width)]
-    lines += _list("Choose it when", service.choose_when, width)
-    lines += _list("Choose something else when", service.avoid_when, width)
+        lines += ["", *wrap(f"It retires: {service.traits.retiring}", width)]
+    lines += ["", "Choose it when", *_bullets(service.choose_when, width)]
+    lines += ["", "Choose something else when", *_bullets(service.avoid_when, width)]
     languages = [*service.languages, "any other"] if service.traits.languages_any else service.languages
     facts = [
         ("Price", service.price_model),
@@ -144,11 +157,9 @@ def _line(block: Sequence[str], index: int) -> str:
     return block[index] if index < len(block) else ""
 
 
-def _list(title: str, items: Iterable[str], width: int) -> list[str]:
-    lines = ["", title]
+def _bullets(items: Iterable[str], width: int) -> Iterator[str]:
     for item in items:
-        lines += wrap(item, width, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
-    return lines
+        yield from wrap(item, width, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _facts(facts: Sequence[tuple[str, str]], width: int) -> list[str]:
@@ -193,10 +204,5 @@ def _sources(sources: Iterable[str]) -> list[str]:
 
 
 def _indented(text: str, width: int, by: int) -> list[str]:
-    return wrap(
-        text,
-        width,
-        initial_indent=" " * by,
-        subsequent_indent=" " * (by + 2 * (by < 6)),
-        break_on_hyphens=False,
-    )
+    blank = " " * by
+    return wrap(text, width, initial_indent=blank, subsequent_indent=blank, break_on_hyphens=False)

@@ -6,14 +6,13 @@ from academy.matrix.catalogue import (
     Billing,
     DataPlace,
     Evidence,
+    MoveKind,
     Operator,
     Rollout,
     Skill,
     Stage,
     Traits,
 )
-
-RETIRING = "It retires"
 
 STAGES = {Stage.TRAINING: "training and testing", Stage.INFERENCE: "inference"}
 PLACES = {
@@ -36,7 +35,7 @@ SKILLS = {
     Skill.WINDOWS: "Windows",
     Skill.CONTAINERS: "containers",
     Skill.KUBERNETES: "Kubernetes",
-    Skill.WEB: "web applications",
+    Skill.WEB: "web services",
     Skill.LOW_CODE: "low-code tools",
 }
 BILLINGS = {
@@ -56,16 +55,26 @@ EVIDENCE = {
     Evidence.LIMITED: "what happens inside is not shown",
 }
 
+KINDS = {
+    MoveKind.SAME: "the same cell",
+    MoveKind.USUAL: "the usual way",
+    MoveKind.CROSSING: "crossing over",
+    MoveKind.SIDEWAYS: "the same stage on other machines",
+    MoveKind.BACK: "the way back",
+}
+
 
 def trait_facts(traits: Traits) -> list[tuple[str, str]]:
     """Return terms and what is said of them, in the order of the traits."""
+    hidden = "the platform's own, out of sight" if traits.ready_made else ""
     return [
         ("Stages", ", ".join(STAGES[stage] for stage in traits.stages)),
         ("Data", "; ".join(PLACES[place] for place in traits.data)),
         ("Machines kept by", OPERATORS[traits.operator]),
         ("Skills", skills(traits)),
-        ("GPU", _yes(traits.gpu)),
-        ("Several machines", _yes(traits.multi_node)),
+        ("Model", "ready-made" if traits.ready_made else "your own"),
+        ("GPU", hidden or _yes(traits.gpu)),
+        ("Several machines", hidden or _yes(traits.multi_node)),
         ("Single requests", _yes(traits.realtime)),
         ("Batches", _yes(traits.batch)),
         ("Free when idle", _yes(traits.scale_to_zero)),
@@ -78,10 +87,12 @@ def trait_facts(traits: Traits) -> list[tuple[str, str]]:
 
 
 def skills(traits: Traits) -> str:
-    """Return the skills that are asked for: "Spark, and one of Python, R, SQL"."""
+    """Return the skills that are asked for: ``Spark; and one of Python, R, SQL``."""
     needed = ", ".join(SKILLS[skill] for skill in traits.skills)
-    any_of = " or ".join(SKILLS[skill] for skill in traits.any_skill)
-    return ", and ".join(part for part in (needed, any_of) if part) or "none in particular"
+    any_of = ", ".join(SKILLS[skill] for skill in traits.any_skill)
+    if len(traits.any_skill) > 1:
+        any_of = f"one of {any_of}"
+    return "; and ".join(part for part in (needed, any_of) if part) or "none in particular"
 
 
 def _yes(value: bool) -> str:
