@@ -116,7 +116,8 @@ class Traits:
 
     ``skills`` are needed all together; of ``any_skill`` one is enough (empty: none is asked for).
     ``retiring`` says when and what to take instead, or is None: it is for a service that goes as a whole.
-    ``ready_made`` says that it answers with models that are there already, and takes none of one's own.
+    ``ready_made`` says that it answers with models that are there already, and takes none of one's own;
+    ``low_code`` that it is made for people who write no code, and code of one's own is the exception.
     """
 
     stages: tuple[Stage, ...]
@@ -137,6 +138,7 @@ class Traits:
     evidence: Evidence
     retiring: str | None = None
     ready_made: bool = False
+    low_code: bool = False
 
 
 @dataclass(frozen=True)

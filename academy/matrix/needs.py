@@ -220,7 +220,9 @@ CONTRADICTIONS: tuple[tuple[Callable[[Needs], bool], str], ...] = (
     ),
     (
         lambda needs: (
-            needs.traffic is Traffic.BULK and needs.latency in (Latency.INTERACTIVE, Latency.SECONDS)
+            needs.stage is Stage.INFERENCE
+            and needs.traffic is Traffic.BULK
+            and needs.latency in (Latency.INTERACTIVE, Latency.SECONDS)
         ),
         "traffic is {traffic} and latency is {latency}, but what is scored in bulk is answered as a whole: "
         "say latency 'hours' or leave it out, or say traffic 'steady' or 'spiky' where each request waits "
@@ -244,7 +246,7 @@ CONTRADICTIONS: tuple[tuple[Callable[[Needs], bool], str], ...] = (
     (
         lambda needs: needs.budget is Budget.OWN_MACHINES and needs.operator is Operator.PLATFORM,
         "budget is {budget} and operator is {operator}, but a platform's machines are rented: say operator "
-        "'owner' or 'shared', or another budget: 'pay_per_use', 'fixed' or 'any'.",
+        "'owner' or 'shared', or budget 'pay_per_use', 'fixed' or 'any'.",
     ),
     (
         lambda needs: _writes_no_code(needs) and needs.operator is Operator.OWNER,

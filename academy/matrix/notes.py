@@ -6,6 +6,7 @@ from dataclasses import MISSING, fields, replace
 
 from academy.matrix.catalogue import Catalogue, CellId
 from academy.matrix.fields import did_you_mean
+from academy.matrix.finding import guests
 from academy.matrix.languages import canonical, known_languages
 from academy.matrix.needs import Needs
 from academy.matrix.recommendation import Weight
@@ -27,6 +28,7 @@ NEEDS = {
     "audit": "what has to be proved",
     "offline": "the missing connection",
     "model": "whose model it is",
+    "retiring": "its retirement",
 }
 # Without these there is no question: what is left when they are taken away is another situation.
 _THE_QUESTION = ("stage", "traffic")
@@ -34,9 +36,8 @@ _THE_QUESTION = ("stage", "traffic")
 
 def candidates(catalogue: Catalogue, cell: CellId) -> tuple[Candidate, ...]:
     """Return the services of a cell, then those of other cells that can be met in it."""
-    own = catalogue.cells[cell].services
-    others = (one for one in catalogue.services() if one.cell is not cell and cell in one.also_in)
-    return tuple(Candidate(one, cell) for one in (*own, *others))
+    met = (*catalogue.cells[cell].services, *guests(catalogue, cell))
+    return tuple(Candidate(one, cell) for one in met)
 
 
 def unknown_languages(needs: Needs, catalogue: Catalogue) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from academy.matrix.catalogue import CellId
 from academy.matrix.needs import Needs
+from academy.matrix.plain import plain
 
 
 class Weight(StrEnum):
@@ -20,6 +22,8 @@ class Weight(StrEnum):
 @dataclass(frozen=True)
 class Reason:
     """One sentence on one need; ``need`` is the field of ``Needs`` that it is about.
+
+    A service that ends is refused for ``retiring``, which is no field: it is so whatever the needs are.
 
     ``points`` say how much it counts: from 0 (only said) to 3 (weighs heavily); those for are added,
     those against are taken away. A refusal has none: it is not outweighed.
@@ -84,3 +88,12 @@ class Recommendation:
     @property
     def best(self) -> RankedCell | None:
         return self.cells[0] if self.cells else None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Return all of it as plain values, as JSON and YAML have them."""
+        return {
+            "needs": self.needs.to_mapping(),
+            "notes": list(self.notes),
+            "cells": plain(self.cells),
+            "refused": plain(self.refused),
+        }

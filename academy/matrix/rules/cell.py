@@ -5,7 +5,8 @@ from __future__ import annotations
 from academy.matrix.catalogue import Cell, CellId, Compute, DataPlace, Operator, Skill
 from academy.matrix.needs import AuditDemand, Budget, Needs, Traffic
 from academy.matrix.recommendation import Reason
-from academy.matrix.rules.reason import STAGES, first_sentence, refused, speaks_against, speaks_for
+from academy.matrix.rules.reason import first_sentence, refused, speaks_against, speaks_for
+from academy.matrix.wording import STAGES
 
 
 def stage(needs: Needs, cell: Cell) -> Reason | None:

@@ -44,9 +44,11 @@ def idle_time(needs: Needs, one: Candidate) -> Reason | None:
     rare = needs.traffic is Traffic.OCCASIONAL
     between = "while nobody asks" if rare else "between peaks"
     if one.traits.scale_to_zero:
-        return speaks_for("traffic", 2 if rare else 1, f"It costs nothing {between}. {_price(one)}")
+        return speaks_for(
+            "traffic", 2 if rare else 1, f"It costs nothing {between}.{_price_unless_said(needs, one)}"
+        )
     points = 2 if rare and one.traits.billing is Billing.WHILE_EXISTING else 1
-    return speaks_against("traffic", points, f"It goes on costing {between}. {_price(one)}")
+    return speaks_against("traffic", points, f"It goes on costing {between}.{_price_unless_said(needs, one)}")
 
 
 def steady(needs: Needs, one: Candidate) -> Reason | None:
@@ -56,7 +58,7 @@ def steady(needs: Needs, one: Candidate) -> Reason | None:
         return speaks_against(
             "traffic",
             1,
-            f"At steady traffic, paying for each use soon costs more than machines. {_price(one)}",
+            f"At steady traffic, to pay for each use soon costs more.{_price_unless_said(needs, one)}",
         )
     return speaks_for("traffic", 1, "Steady traffic makes good use of machines that are always there.")
 
@@ -136,6 +138,11 @@ def starting_anew(needs: Needs, one: Candidate) -> Reason | None:
     if one.traits.billing is Billing.OWN or not one.traits.scale_to_zero:
         return None
     return speaks_for("budget", 1, f"Between runs nothing is paid. {_price(one)}")
+
+
+def _price_unless_said(needs: Needs, one: Candidate) -> str:
+    """Return the price, where no reason on the budget says it already."""
+    return f" {_price(one)}" if needs.budget is Budget.ANY else ""
 
 
 def _price(one: Candidate) -> str:

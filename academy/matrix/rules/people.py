@@ -13,20 +13,8 @@ from academy.matrix.rules.reason import (
     speaks_against,
     speaks_for,
 )
+from academy.matrix.wording import SKILLS
 
-NAMES = {
-    Skill.PYTHON: "Python",
-    Skill.R: "R",
-    Skill.DOTNET: ".NET",
-    Skill.SQL: "SQL",
-    Skill.SPARK: "Spark",
-    Skill.LINUX: "Linux",
-    Skill.WINDOWS: "Windows",
-    Skill.CONTAINERS: "containers",
-    Skill.KUBERNETES: "Kubernetes",
-    Skill.WEB: "web services",
-    Skill.LOW_CODE: "low-code tools",
-}
 # How heavily it weighs that a team has to learn it; what is not here takes weeks, not months.
 _HARD = {Skill.KUBERNETES: 3, Skill.SPARK: 3, Skill.DOTNET: 3, Skill.PYTHON: 3}
 _USUAL = 1.5
@@ -50,7 +38,7 @@ _MEETING: dict[tuple[Operator, Operator], float | None] = {
     (Operator.OWNER, Operator.PLATFORM): None,
     (Operator.SHARED, Operator.OWNER): -2,
     (Operator.SHARED, Operator.SHARED): 2,
-    (Operator.SHARED, Operator.PLATFORM): 1,
+    (Operator.SHARED, Operator.PLATFORM): 0.5,
     (Operator.PLATFORM, Operator.OWNER): None,
     (Operator.PLATFORM, Operator.SHARED): -2,
     (Operator.PLATFORM, Operator.PLATFORM): 2,
@@ -76,9 +64,9 @@ def skills(needs: Needs, one: Candidate) -> Reason | None:
     choice = one.traits.any_skill if not needs.skills.intersection(one.traits.any_skill) else ()
     if not missing and not choice:
         return _has_what_it_takes(needs, one)
-    asked = [NAMES[skill] for skill in missing]
+    asked = [SKILLS[skill] for skill in missing]
     if choice:
-        asked.append(listed((NAMES[skill] for skill in choice), "or"))
+        asked.append(listed((SKILLS[skill] for skill in choice), "or"))
     if needs.skills == {Skill.LOW_CODE}:
         return refused(
             "skills", f"The team works with low-code tools alone, and it asks for {listed(asked)}."
@@ -96,12 +84,27 @@ def _has_what_it_takes(needs: Needs, one: Candidate) -> Reason:
     return speaks_for("skills", 3 if special else 2, f"The team knows what it takes: {_names(used)}.")
 
 
+def own_code(needs: Needs, one: Candidate) -> Reason | None:
+    """A tool for people who write no code stands in the way of a team that does."""
+    if not one.traits.low_code or Skill.LOW_CODE in needs.skills:
+        return None
+    if needs.skills:
+        return speaks_against(
+            "skills",
+            1.5,
+            "It is made for people who write no code, and your team's own has little room in it.",
+        )
+    return speaks_against(
+        "skills", 0.5, "It is made for people who write no code; one's own has little room."
+    )
+
+
 def _asks_for(one: Candidate, skill: Skill) -> bool:
     return skill in one.traits.skills or skill in one.traits.any_skill
 
 
 def _names(skills: list[Skill]) -> str:
-    return listed(NAMES[skill] for skill in skills)
+    return listed(SKILLS[skill] for skill in skills)
 
 
-RULES = (operator, skills)
+RULES = (operator, skills, own_code)

@@ -7,7 +7,6 @@ from academy.matrix.languages import names
 from academy.matrix.needs import Hardware, Needs
 from academy.matrix.recommendation import Reason
 from academy.matrix.rules.reason import (
-    STAGES,
     Candidate,
     first_sentence,
     listed,
@@ -15,12 +14,8 @@ from academy.matrix.rules.reason import (
     speaks_against,
     speaks_for,
 )
+from academy.matrix.wording import PLACES, STAGES
 
-_PLACES = {
-    DataPlace.ON_PREMISES: "on machines of your own",
-    DataPlace.TENANT: "in a cloud subscription of your own",
-    DataPlace.SERVICE: "in a service that many customers share",
-}
 _WIDTH = {place: width for width, place in enumerate(DataPlace)}
 
 
@@ -41,12 +36,13 @@ def data_may_go_there(needs: Needs, one: Candidate) -> Reason | None:
         return None
     narrowest = min(one.traits.data, key=_WIDTH.__getitem__)
     if _WIDTH[narrowest] > _WIDTH[needs.data]:
-        allowed = _PLACES[needs.data]
-        return refused("data", f"The data has to stay {allowed}; here it is worked on {_PLACES[narrowest]}.")
+        return refused(
+            "data", f"The data has to stay {PLACES[needs.data]}; here it is worked on {PLACES[narrowest]}."
+        )
     if needs.data is DataPlace.SERVICE:
         return None
     best = 2 if needs.data is DataPlace.ON_PREMISES else 1
-    return speaks_for("data", best, f"The data stays {_PLACES[narrowest]}.")
+    return speaks_for("data", best, f"The data stays {PLACES[narrowest]}.")
 
 
 def data_leaves_traces(needs: Needs, one: Candidate) -> Reason | None:

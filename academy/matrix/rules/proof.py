@@ -85,7 +85,7 @@ def whose_model(needs: Needs, one: Candidate) -> Reason | None:
 def retiring(needs: Needs, one: Candidate) -> Reason | None:
     if one.traits.retiring is None:
         return None
-    return refused("stage", f"It is being retired. {one.traits.retiring}")
+    return refused("retiring", f"It is being retired. {one.traits.retiring}")
 
 
 RULES = (changes, seldom_changes, record_of_what_ran, whose_model, retiring)

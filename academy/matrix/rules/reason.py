@@ -7,11 +7,9 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from academy.matrix.catalogue import Cell, CellId, Service, Stage, Traits
+from academy.matrix.catalogue import Cell, CellId, Service, Traits
 from academy.matrix.needs import Needs
 from academy.matrix.recommendation import Reason, Weight
-
-STAGES = {Stage.TRAINING: "training and testing", Stage.INFERENCE: "inference"}
 
 
 @dataclass(frozen=True)
