@@ -326,7 +326,7 @@ def test_german(load: Any) -> None:
 
 
 # The text's colour over what is painted behind it, each layer over the one below (WCAG 2.2, 1.4.3).
-_CONTRAST = """() => {
+CONTRAST = """() => {
   const parse = (text) => {
     const canvas = new OffscreenCanvas(1, 1).getContext("2d");
     canvas.fillStyle = text;
@@ -366,7 +366,7 @@ def test_text_can_be_read_in_every_theme(load: Any, theme: str) -> None:
     widget.page.get_by_text("Machines and prices").click()
     widget.button("Hint for the task: Do two. 2 of 3 shown").click()
     widget.answer(error="That did not work.")
-    found = widget.page.evaluate(_CONTRAST)
+    found = widget.page.evaluate(CONTRAST)
     assert len(found) > 30
     assert [one for one in found if one[1] < 4.5] == []
     assert min(size for _, _, size in found) >= 12
@@ -375,7 +375,7 @@ def test_text_can_be_read_in_every_theme(load: Any, theme: str) -> None:
 def test_the_contrast_measure_sees_what_is_too_faint(load: Any) -> None:
     widget = load(shown())
     widget.page.add_style_tag(content=".academy-lab h3 { color: rgba(0, 0, 0, 0.4) }")
-    faint = [text for text, ratio, _ in widget.page.evaluate(_CONTRAST) if ratio < 4.5]
+    faint = [text for text, ratio, _ in widget.page.evaluate(CONTRAST) if ratio < 4.5]
     assert faint == ["Count & tell"]
 
 

@@ -1,4 +1,4 @@
-"""The lab's overview in JupyterLab itself: live, and reopened when its kernel is gone."""
+"""The widgets in JupyterLab itself: live, and reopened when their kernel is gone."""
 
 from __future__ import annotations
 
@@ -92,3 +92,37 @@ def test_a_widget_whose_kernel_is_gone_shows_its_text_form(running: JupyterLab, 
     text, place = (output["data"] for output in stored_outputs(file)[-2:])
     assert "Count the long months: not yet" in text["text/plain"], "the text form follows the record"
     assert list(place) == ["application/vnd.jupyter.widget-view+json"]
+
+
+def test_the_matrix_answers_questions_and_has_a_text_form_later(running: JupyterLab, browser: Any) -> None:
+    file = running.home.work / "matrix.ipynb"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
+    cells = [nbformat.v4.new_code_cell("import academy\nacademy.widgets.matrix()")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), file)
+    page = opened(browser, running, file.name)
+    live, static = page.locator(".academy-matrix"), page.locator(".academy-matrix-static")
+
+    expect(idle(page)).to_be_visible(timeout=TIMEOUT_MS)
+    page.locator(".jp-CodeCell .cm-content").click()
+    page.keyboard.press("Control+Enter")
+    expect(live).to_be_visible(timeout=TIMEOUT_MS)
+    expect(static).to_be_hidden()
+    live.get_by_label("Stage", exact=True).select_option(label="inference")
+    live.get_by_label("Requests come", exact=True).select_option(label="in peaks")
+    expect(live.get_by_role("status")).to_contain_text("Managed fits best.", timeout=TIMEOUT_MS)
+    live.get_by_label("The data may go", exact=True).select_option(label="nowhere: it stays on our premises")
+    expect(live.get_by_role("status")).to_contain_text("Unmanaged fits best.", timeout=TIMEOUT_MS)
+    page.keyboard.press("Control+s")
+    page.wait_for_function("!document.querySelector('.jp-mod-dirty, .lm-mod-current.jp-mod-dirty')")
+    page.close()
+    end_kernels(running)
+
+    page = opened(browser, running, file.name)
+    live, static = page.locator(".academy-matrix"), page.locator(".academy-matrix-static")
+    expect(static).to_be_visible(timeout=TIMEOUT_MS)
+    expect(static.get_by_text("Unmanaged fits best.")).to_be_visible()
+    expect(page.get_by_text("Error displaying widget")).to_be_hidden()
+    expect(live).to_have_count(0)
+    page.close()
+    end_kernels(running)

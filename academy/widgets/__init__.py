@@ -1,5 +1,6 @@
-"""Widgets for notebooks: ``academy.widgets.lab()`` shows how far one is with a lab, and checks its tasks."""
+"""Widgets for notebooks: ``lab()`` shows how far one is with a lab, ``matrix()`` the four environments."""
 
 from academy.widgets.lab_widget import LabWidget, lab
+from academy.widgets.matrix_widget import MatrixWidget, matrix
 
-__all__ = ["LabWidget", "lab"]
+__all__ = ["LabWidget", "MatrixWidget", "lab", "matrix"]

@@ -1,0 +1,78 @@
+"""The matrix and a recommendation as plain text and as a page without scripts."""
+
+from __future__ import annotations
+
+from html import escape
+from textwrap import wrap
+
+from academy.matrix.catalogue import Catalogue
+from academy.matrix.text import grid
+from academy.widgets.matrix_answer import Answer, RankedView
+from academy.widgets.matrix_view import CellView, MatrixView
+
+_WIDTH = 90
+
+
+def plain(catalogue: Catalogue, view: MatrixView, answer: Answer) -> str:
+    """Return the grid, and what was recommended, as lines of text."""
+    lines = [view.labels["title"], "", grid(catalogue, _WIDTH)]
+    said = answer.error or answer.summary
+    lines += ["", *_wrapped(said, "")] if said else []
+    for cell in answer.cells:
+        lines += ["", f"{cell.name}: {cell.badge}"]
+        for reason in cell.reasons:
+            lines += _wrapped(f"  {reason.said}: {reason.text}", "    ")
+        fitting = [one.name for one in cell.services if one.state != "refused"]
+        lines += (
+            _wrapped(f"  {view.labels['answer.services']}: {', '.join(fitting)}", "    ") if fitting else []
+        )
+    for note in answer.notes:
+        lines += ["", *_wrapped(note, "")]
+    return "\n".join(lines)
+
+
+def static_page(view: MatrixView, answer: Answer, at: str) -> str:
+    """Return the same as HTML that reads well without style sheets; ``at`` says when it was so."""
+    labels = view.labels
+    ranked = {cell.id: cell for cell in answer.cells}
+    head = "".join(f'<th scope="col">{escape(column.text)}</th>' for column in view.columns)
+    rows = "".join(_row(view, row.value, row.text, ranked) for row in view.rows)
+    said = answer.error or answer.summary
+    region = escape(labels["region"])
+    return (
+        f'<section class="academy-matrix-static" lang="{view.language}" aria-label="{region}">'
+        f"<h3>{escape(labels['title'])}</h3>"
+        f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        + (f"<p>{escape(said)}</p>" if said else "")
+        + "".join(_ranked(cell) for cell in answer.cells)
+        + "".join(f"<p>{escape(note)}</p>" for note in answer.notes)
+        + f"<p><small>{escape(labels['static'].format(time=at))}</small></p></section>"
+    )
+
+
+def _row(view: MatrixView, row: str, text: str, ranked: dict[str, RankedView]) -> str:
+    inner = "".join(
+        f"<td>{_tile(cell, ranked.get(cell.id))}</td>"
+        for column in view.columns
+        for cell in view.cells
+        if (cell.row, cell.column) == (row, column.value)
+    )
+    return f'<tr><th scope="row">{escape(text)}</th>{inner}</tr>'
+
+
+def _tile(cell: CellView, ranked: RankedView | None) -> str:
+    badge = f" ({escape(ranked.badge)})" if ranked else ""
+    services = "<br>".join(escape(service.name) for service in cell.services)
+    return f"<strong>{escape(cell.name)}</strong>{badge}<br>{services}"
+
+
+def _ranked(cell: RankedView) -> str:
+    reasons = "".join(f"<li>{escape(f'{one.said}: {one.text}')}</li>" for one in cell.reasons)
+    services = ", ".join(escape(one.name) for one in cell.services if one.state != "refused")
+    return f"<h4>{escape(cell.name)}: {escape(cell.badge)}</h4><ul>{reasons}</ul>" + (
+        f"<p>{services}</p>" if services else ""
+    )
+
+
+def _wrapped(text: str, later: str) -> list[str]:
+    return wrap(text, _WIDTH, subsequent_indent=later, break_long_words=False)
