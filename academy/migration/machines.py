@@ -1,0 +1,177 @@
+"""What another Python, operating system or machine means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from academy.migration.report import Area, Difference, End, Host, Severity, Subject, SubjectKind
+from academy.migration.versions import Apart, apart, is_older, series
+
+# Wheels that hold code for a GPU and are of no use without one.
+_GPU_ONLY = re.compile(
+    r"(onnxruntime-gpu|tensorflow-gpu|cupy|cudf|cuml|bitsandbytes|flash-attn|nvidia-)|\+cu\d+|\[(and-)?cuda",
+    re.I,
+)
+_MUSL = re.compile(r"alpine", re.I)
+_GB = 1_000_000_000
+# A model takes more memory than its files: objects are larger, and it is read before it is built.
+_MEMORY_FOR_FILES = 3
+
+
+def differences(subject: Subject, origin: End, goal: End) -> Iterator[Difference]:
+    """Yield what differs in Python, operating system and hardware."""
+    if origin.python and goal.python:
+        yield from _python(subject, origin.python, goal.python)
+    yield from _system(origin.host, goal.host)
+    yield from _size(origin.host, goal.host)
+    yield from _memory_for(subject, goal.host)
+    yield from _gpus(subject, origin, goal)
+
+
+def _python(subject: Subject, here: str, there: str) -> Iterator[Difference]:
+    # A target file may say 3.10 and mean any of its releases.
+    if here == there or (series(here) == series(there) and there.count(".") < 2):
+        return
+    far = apart("python", here, there)
+    if far is Apart.PATCH:
+        text = f"Python {here} becomes {there}: another patch release, which reads the same pickles."
+        yield Difference(Area.PYTHON, "Python", here, there, Severity.NOTE, text)
+        return
+    pickled = subject.pickled
+    if far is Apart.MAJOR:
+        severity, why = Severity.BLOCKS, "another language, in which neither code nor pickles run as they are"
+    elif pickled is not None and pickled.by_value:
+        severity, why = (
+            Severity.BLOCKS,
+            (
+                "the model holds code of its own, written by cloudpickle, which supports only the exact same "
+                "version of Python (https://github.com/cloudpipe/cloudpickle)"
+            ),
+        )
+    elif pickled is not None and pickled.format in ("pickle", "cloudpickle", "joblib"):
+        severity, why = (
+            Severity.RETEST,
+            (
+                "pickles that only name classes are read by other versions, code of one's own in them is "
+                "not; the packages may have no wheels for it"
+            ),
+        )
+    else:
+        severity, why = Severity.RETEST, "code may use what the one has and the other has not"
+    yield Difference(
+        Area.PYTHON,
+        "Python",
+        here,
+        there,
+        severity,
+        f"Python {here} becomes {there}: {why}.",
+        f"Use Python {series(here)} at the goal, or make it again with {series(there)}.",
+        needed=True,
+    )
+
+
+def _system(here: Host, there: Host) -> Iterator[Difference]:
+    if here.system and there.system and here.system.lower() != there.system.lower():
+        yield Difference(
+            Area.SYSTEM,
+            "operating system",
+            here.system,
+            there.system,
+            Severity.RETEST,
+            f"{here.system} becomes {there.system}: other wheels of every compiled package, other paths, "
+            "other line ends.",
+            f"Install the packages on {there.system} and score the sample there.",
+        )
+    elif here.distribution and there.distribution and here.distribution != there.distribution:
+        yield _distribution(here.distribution, there.distribution)
+    if here.architecture and there.architecture and _arch(here.architecture) != _arch(there.architecture):
+        yield Difference(
+            Area.SYSTEM,
+            "architecture",
+            here.architecture,
+            there.architecture,
+            Severity.RETEST,
+            f"{here.architecture} becomes {there.architecture}: other wheels, which not all packages have, and "
+            "the last digits of results may differ.",
+            f"Install the packages on {there.architecture} and score the sample there.",
+        )
+
+
+def _distribution(here: str, there: str) -> Difference:
+    other_libc = bool(_MUSL.search(there)) is not bool(_MUSL.search(here))
+    text = (
+        f"{here} becomes {there}: Alpine has another C library (musl), for which few packages have wheels."
+        if other_libc
+        else f"{here} becomes {there}: wheels bring their libraries along; what was installed with the "
+        "system's own packages has to be installed there, too."
+    )
+    severity = Severity.RETEST if other_libc else Severity.NOTE
+    step = "Install the packages there and score the sample." if other_libc else ""
+    return Difference(Area.SYSTEM, "distribution", here, there, severity, text, step)
+
+
+def _size(here: Host, there: Host) -> Iterator[Difference]:
+    for name, one, two, unit in (
+        ("cores", here.cores, there.cores, 1),
+        ("memory", here.memory_bytes, there.memory_bytes, _GB),
+    ):
+        if one is None or two is None or round(one / unit) == round(two / unit):
+            continue
+        was, is_now = (f"{value / unit:.0f}{' GB' if unit == _GB else ''}" for value in (one, two))
+        less = two < one
+        text = f"{name.capitalize()}: {was} become {is_now}."
+        step = "Measure how long an answer takes there under the load that will come." if less else ""
+        severity = Severity.RETEST if less else Severity.NOTE
+        yield Difference(Area.HARDWARE, name, was, is_now, severity, text, step)
+
+
+def _memory_for(subject: Subject, there: Host) -> Iterator[Difference]:
+    size, memory = subject.size_bytes, there.memory_bytes
+    if size is None or memory is None or size * _MEMORY_FOR_FILES < memory:
+        return
+    severity = Severity.BLOCKS if size > memory else Severity.RETEST
+    text = f"The model's files are {size / _GB:.1f} GB, and the memory there is {memory / _GB:.1f} GB."
+    yield Difference(
+        Area.HARDWARE, "memory for the model", None, f"{memory / _GB:.0f} GB", severity, text,
+        "Choose a machine with more memory.", needed=True,
+    )  # fmt: skip
+
+
+def _gpus(subject: Subject, origin: End, goal: End) -> Iterator[Difference]:
+    wanted = next((line for line in _asked(subject, origin) if _GPU_ONLY.search(line)), None)
+    here, there = origin.host.gpus, goal.host.gpus
+    if wanted and there == ():
+        text = f"{wanted} runs on a GPU, and there is none."
+        yield Difference(
+            Area.HARDWARE, "GPU", "needed", "none", Severity.BLOCKS, text,
+            "Choose a machine with a GPU, or a package that runs on the processor.", needed=True,
+        )  # fmt: skip
+    elif here and there == () and subject.kind is not SubjectKind.ENVIRONMENT:
+        text = (
+            f"It was made on a machine with {here[0].name}, and there is no GPU: what was saved on one has to "
+            "be loaded on the processor (in PyTorch with map_location='cpu'), and is slower."
+        )
+        step = "Score the sample without a GPU, and measure how long an answer takes."
+        yield Difference(Area.HARDWARE, "GPU", here[0].name, "none", Severity.RETEST, text, step)
+    elif here and there and here[0].driver and there[0].driver and is_older(there[0].driver, here[0].driver):
+        text = (
+            f"The GPU's driver {here[0].driver} becomes {there[0].driver}: an older one may not run the "
+            "same CUDA."
+        )
+        yield Difference(
+            Area.HARDWARE, "GPU driver", here[0].driver, there[0].driver, Severity.RETEST, text,
+            "Update the driver, or score the sample there.",
+        )  # fmt: skip
+
+
+def _asked(subject: Subject, origin: End) -> Iterator[str]:
+    yield from subject.requirements
+    for line in subject.requirements:
+        name = re.split(r"[\s\[<>=!~;]", line, maxsplit=1)[0].lower()
+        if name in origin.packages:
+            yield f"{name}=={origin.packages[name]}"
+
+
+def _arch(name: str) -> str:
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(name.lower(), name.lower())

@@ -1,0 +1,206 @@
+"""What other versions of packages mean, by what their own projects say of files and releases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from packaging.specifiers import SpecifierSet
+
+from academy.migration.report import Area, Difference, End, Pickled, Severity, Subject, SubjectKind
+from academy.migration.versions import Apart, apart, is_older, pins, series
+
+MLFLOW = ("mlflow", "mlflow-skinny")
+
+# NumPy 2 moved numpy.core to numpy._core; NumPy 1.26 can read pickles that name the new place.
+_NUMPY_READS_2 = "1.26"
+
+_SKLEARN = (
+    "scikit-learn does not support loading a model in another version than it was saved with "
+    "(https://scikit-learn.org/stable/model_persistence.html)"
+)
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    severity: Severity
+    why: str
+
+
+def needs(subject: Subject, origin: End) -> frozenset[str]:
+    """Return the packages that the subject asks for itself; what these bring along is not among them."""
+    pinned, limited = pins(subject.requirements)
+    named = {*pinned, *limited}
+    if subject.kind is SubjectKind.MODEL:
+        objects = subject.pickled.packages if subject.pickled else ()
+        named |= {name for name in objects if name in origin.packages}
+        if subject.mlflow_version and not named & set(MLFLOW):
+            named.add("mlflow")
+    return frozenset(named)
+
+
+def differences(subject: Subject, origin: End, goal: End) -> Iterator[Difference]:
+    """Yield what differs in the packages: those whose objects a model holds, those it needs, the others."""
+    needed = needs(subject, origin)
+    names = {*origin.packages, *goal.packages, *needed}
+    held = subject.pickled.packages if subject.pickled else ()
+    for name in sorted(names, key=lambda name: (name not in needed, name not in held, name)):
+        if name in MLFLOW and name not in needed and needed & set(MLFLOW):
+            continue  # the two bring the same files; the one that is asked for speaks for both
+        found = _one(name, name in needed, subject, origin, goal)
+        if found is not None:
+            yield found
+
+
+def _one(name: str, needed: bool, subject: Subject, origin: End, goal: End) -> Difference | None:
+    here, there = origin.packages.get(name), goal.packages.get(name)
+    if there is None and name in MLFLOW:
+        there = next((goal.packages[other] for other in MLFLOW if other in goal.packages), None)
+    if here is None:
+        here = subject.mlflow_version if name == "mlflow" else here
+    if there is None:
+        return _not_there(name, needed, here, goal)
+    if here is None:
+        extra = origin.complete and not needed
+        text = f"{name} {there} is there and was not where it was made."
+        return Difference(Area.PACKAGE, name, None, there, Severity.NOTE, text) if extra else None
+    far = apart(name, here, there)
+    if far is Apart.SAME:
+        return None
+    if not needed:
+        text = f"{name} {here} becomes {there}. It is not asked for by name; what is, brings it along."
+        return Difference(Area.PACKAGE, name, here, there, Severity.NOTE, text)
+    meaning = _meaning(name, here, there, far, subject)
+    return Difference(
+        Area.PACKAGE,
+        name,
+        here,
+        there,
+        meaning.severity,
+        f"{name} {here} becomes {there}: {meaning.why}.",
+        _mend(name, here, there, origin, goal) if meaning.severity is not Severity.NOTE else "",
+        needed=True,
+    )
+
+
+def _not_there(name: str, needed: bool, here: str | None, goal: End) -> Difference | None:
+    shown = f"{name} {here}" if here else name
+    pin = f"{name}=={here}" if here else name
+    if name in goal.asked:
+        return _not_pinned(name, needed, here, goal.asked[name])
+    if not needed:
+        if not goal.complete:
+            return None
+        text = f"{shown} is not there. It is not asked for by name."
+        return Difference(Area.PACKAGE, name, here, None, Severity.NOTE, text)
+    if goal.complete:
+        text = f"{shown} is needed and is not there."
+        return Difference(
+            Area.PACKAGE, name, here, None, Severity.BLOCKS, text, f"Install {pin} at the goal.", needed=True
+        )
+    text = f"{shown} is needed, and the goal does not name it: in which version it comes along is open."
+    return Difference(
+        Area.PACKAGE,
+        name,
+        here,
+        None,
+        Severity.RETEST,
+        text,
+        f"Name {pin} among the goal's packages.",
+        needed=True,
+    )
+
+
+def _not_pinned(name: str, needed: bool, here: str | None, condition: str) -> Difference | None:
+    if not needed:
+        return None
+    pin = f"{name}=={here}" if here else f"{name} at one version"
+    shown = f"{name}{condition}" if condition else f"{name} in any version"
+    admitted = here is None or here in SpecifierSet(condition)
+    severity = Severity.RETEST if admitted else Severity.BLOCKS
+    text = (
+        f"The goal asks for {shown}: the installer picks the version."
+        if admitted
+        else f"The goal asks for {shown}, which leaves out {here}, the version it was made with."
+    )
+    return Difference(
+        Area.PACKAGE, name, here, condition or "any", severity, text, f"Pin {pin} at the goal.", needed=True
+    )
+
+
+def _meaning(name: str, here: str, there: str, far: Apart, subject: Subject) -> _Meaning:
+    if far is Apart.BUILD:
+        return _Meaning(Severity.NOTE, "the same release, built in another way")
+    if subject.kind is SubjectKind.MODEL:
+        if name in MLFLOW:
+            return _of_mlflow(here, there, far)
+        if subject.pickled is not None and name in subject.pickled.packages:
+            return _of_objects(name, here, there, far, subject.pickled)
+    return _GENERAL[far]
+
+
+_GENERAL: Mapping[Apart, _Meaning] = {
+    Apart.MAJOR: _Meaning(
+        Severity.RETEST, "another major version, which may have removed or changed what is used of it"
+    ),
+    Apart.MINOR: _Meaning(Severity.RETEST, "another minor version, which may answer differently"),
+    Apart.PATCH: _Meaning(Severity.NOTE, "another patch release, which should behave the same"),
+}
+
+
+def _of_mlflow(here: str, there: str, far: Apart) -> _Meaning:
+    older = is_older(there, here)
+    if far is Apart.MAJOR and older:
+        return _Meaning(
+            Severity.BLOCKS,
+            "a later major version of MLflow reads what an earlier one wrote, and not the other way round "
+            "(https://mlflow.org/docs/latest/genai/mlflow-3/faqs)",
+        )
+    if far is Apart.PATCH or not older:
+        return _Meaning(Severity.NOTE, "MLflow reads models that an earlier version of it wrote")
+    return _Meaning(
+        Severity.RETEST, "an earlier MLflow than the model was written with may not know all of it"
+    )
+
+
+def _of_objects(name: str, here: str, there: str, far: Apart, pickled: Pickled) -> _Meaning:
+    if name == "scikit-learn":
+        severity = Severity.RETEST if far is Apart.PATCH else Severity.BLOCKS
+        return _Meaning(severity, _SKLEARN)
+    if name == "numpy":
+        return _of_numpy(here, there, far, pickled)
+    if far is Apart.PATCH:
+        return _Meaning(Severity.NOTE, "another patch release of the package whose objects the file holds")
+    stored = (
+        "its own files" if pickled.format == "its own format" else f"a file of its objects ({pickled.format})"
+    )
+    if far is Apart.MAJOR:
+        return _Meaning(Severity.BLOCKS, f"the model is {stored}, and another major version need not read it")
+    return _Meaning(
+        Severity.RETEST, f"the model is {stored}, and another minor version may read it differently"
+    )
+
+
+def _of_numpy(here: str, there: str, far: Apart, pickled: Pickled) -> _Meaning:
+    if pickled.format != "skops" and far is Apart.MAJOR and is_older(there, here):
+        if is_older(there, _NUMPY_READS_2):
+            return _Meaning(
+                Severity.BLOCKS,
+                "a pickle written with NumPy 2 names modules (numpy._core) that NumPy has from 1.26 on",
+            )
+        return _Meaning(
+            Severity.RETEST,
+            "NumPy 1.26 reads arrays that NumPy 2 pickled, but not all of its other objects, such as random "
+            "generators",
+        )
+    if far is Apart.PATCH:
+        return _GENERAL[far]
+    return _Meaning(Severity.RETEST, "the model's arrays are NumPy's; results may differ in the last digits")
+
+
+def _mend(name: str, here: str, there: str, origin: End, goal: End) -> str:
+    was, is_now = (series(end.python) if end.python else None for end in (origin, goal))
+    on = ""
+    if was and is_now and was != is_now:
+        on = f" (on Python {was}, as where it was made, if {is_now} has it not)"
+    return f"Install {name}=={here} at the goal{on}, or make it again with {name}=={there}."

@@ -1,0 +1,95 @@
+"""Score an MLflow model's saved input example: ``python score.py MODEL_FOLDER RESULT_FILE``.
+
+Runs in the Python of either end, which has MLflow and may be an old one, and not Academy: nothing of Academy
+is imported here. What goes wrong is raised; the result file says at which stage.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+import warnings
+from typing import Any
+
+
+class Said(logging.Handler):
+    """Keeps what MLflow warns of in its log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one line."""
+        self.lines.append(record.getMessage())
+
+
+def main(folder: str, file: str) -> None:
+    """Score, and write the answer with what was warned of on the way."""
+    result: dict[str, Any] = {"stage": "import", "python": sys.version.split()[0]}
+    said = Said()
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                score(folder, said, result)
+            finally:
+                result["warnings"] = [[one.category.__name__, str(one.message)] for one in caught]
+                result["logged"] = said.lines
+    finally:
+        with open(file, "w", encoding="utf-8") as out:
+            json.dump(result, out, default=plain)
+
+
+def score(folder: str, said: Said, result: dict[str, Any]) -> None:
+    """Load, read the sample and predict; ``result['stage']`` is what goes on."""
+    import mlflow.pyfunc
+    from mlflow.models import Model
+
+    logging.getLogger("mlflow").addHandler(said)
+    started = time.perf_counter()
+    result["stage"] = "load"
+    model = mlflow.pyfunc.load_model(folder)
+    result["stage"] = "read the sample of"
+    sample = Model.load(folder).load_input_example(folder)
+    result["stage"] = "score with"
+    result["answer"] = described(model.predict(sample))
+    result["seconds"] = time.perf_counter() - started
+    result["stage"] = "done"
+
+
+def described(answer: Any) -> dict[str, Any]:
+    """Return an answer as JSON values, with its shape; by what it can do, not by its class."""
+    if hasattr(answer, "columns") and hasattr(answer, "to_numpy"):  # a table of pandas
+        rows = answer.to_numpy().tolist()
+        return {
+            "shape": list(answer.shape),
+            "columns": [str(name) for name in answer.columns],
+            "values": rows,
+        }
+    if hasattr(answer, "toarray"):  # a sparse matrix
+        answer = answer.toarray()
+    if hasattr(answer, "detach"):  # a tensor of PyTorch
+        answer = answer.detach().cpu()
+    if hasattr(answer, "to_numpy"):
+        answer = answer.to_numpy()
+    if hasattr(answer, "numpy") and callable(answer.numpy):
+        answer = answer.numpy()
+    if hasattr(answer, "tolist") and hasattr(answer, "shape"):
+        return {"shape": list(answer.shape), "values": answer.tolist()}
+    shape = [len(answer)] if isinstance(answer, (list, tuple)) else []
+    return {"shape": shape, "values": answer}
+
+
+def plain(value: Any) -> Any:
+    """Return what JSON has for a value that it does not know."""
+    for method in ("tolist", "isoformat"):
+        if hasattr(value, method):
+            return getattr(value, method)()
+    return repr(value)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

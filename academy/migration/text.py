@@ -1,0 +1,183 @@
+"""The report as a person reads it: the verdict first, 80 columns."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from academy.matrix.catalogue import MoveKind
+from academy.migration.report import (
+    Area,
+    Difference,
+    End,
+    Migration,
+    Scored,
+    Severity,
+    TrialOutcome,
+    Verdict,
+)
+
+WIDTH = 80
+
+# Of a line of a traceback, which may hold all of an array's type.
+_ROWS_OF_A_LINE = 6
+
+# Of packages that nothing asks for by name, so many are named; the JSON has them all.
+_UNASKED = 6
+
+_VERDICTS = {
+    Verdict.READY: "Ready",
+    Verdict.AFTER_TESTS: "Ready after tests",
+    Verdict.BLOCKED: "Blocked",
+}
+_KINDS = {
+    MoveKind.SAME: "the same cell at both ends: the comparison is of the two places",
+    MoveKind.USUAL: "the usual way",
+    MoveKind.CROSSING: "a crossing to the other side: possible and costly",
+    MoveKind.SIDEWAYS: "sideways: the same stage, on other machines",
+    MoveKind.BACK: "back, from inference to training",
+}
+_HEADINGS = {
+    Severity.BLOCKS: "What blocks",
+    Severity.RETEST: "What a test has to show",
+    Severity.NOTE: "Also to be known",
+}
+
+
+def shown(report: Migration) -> str:
+    """Return the whole report."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: Migration) -> Iterator[str]:
+    subject, move = report.subject, report.move
+    yield from _wrapped(
+        f"{_VERDICTS[report.verdict]}: {subject.kind} {subject.name} from {move.origin} to {move.goal}"
+    )
+    for reason in report.reasons:
+        yield from _item(reason)
+    yield from _heading("The way")
+    yield from _wrapped(f"{move.origin} → {move.goal}: {_KINDS[move.kind]}.", "  ")
+    yield from _wrapped(move.summary, "  ")
+    yield "  Its price:"
+    for price in move.price:
+        yield from _item(price, "  ")
+    yield from _heading("Both ends")
+    yield from _end("Origin", report.origin)
+    yield from _end("Goal", report.goal)
+    for note in report.notes:
+        yield from _item(note, "  ")
+    for severity in Severity:
+        yield from _differences(report, severity)
+    yield from _trial(report)
+    yield from _heading("To test again")
+    for test in report.retests:
+        yield from _item(f"{'[done] ' if test.done else ''}{test.name}: {test.why}", "  ")
+    yield from _heading("Next steps")
+    for number, step in enumerate(report.next_steps, 1):
+        yield from _wrapped(step, f"  {number}. ", "     ")
+    if not report.next_steps:
+        yield "  None."
+
+
+def _end(title: str, end: End) -> Iterator[str]:
+    yield from _wrapped(f"{end.cell}: {end.name}", f"  {title:<7}", " " * 9)
+    host = end.host
+    gpus = None if host.gpus is None else ", ".join(gpu.name for gpu in host.gpus) or "no GPU"
+    memory = None if host.memory_bytes is None else f"{host.memory_bytes / 1e9:.0f} GB"
+    cores = None if host.cores is None else f"{host.cores} cores"
+    python = f"Python {end.python}" if end.python else None
+    count = len(end.packages) + len(end.asked)
+    packages = f"{count} packages{'' if end.complete else ' named'}" if count else None
+    facts = [python, packages, host.distribution or host.system, host.architecture, cores, memory, gpus]
+    known = ", ".join(fact for fact in facts if fact)
+    if known:
+        yield from _wrapped(f"{known}.", " " * 9)
+    for source in end.sources:
+        yield from _wrapped(f"From: {source.rstrip('.')}.", " " * 9)
+    if end.unknown:
+        yield from _wrapped(f"Not known: {'; '.join(text.rstrip('.') for text in end.unknown)}.", " " * 9)
+
+
+def _differences(report: Migration, severity: Severity) -> Iterator[str]:
+    found = [one for one in report.differences if one.severity is severity]
+    unasked = [one for one in found if one.area is Area.PACKAGE and not one.needed]
+    rest = [one for one in found if one not in unasked]
+    if not found:
+        return
+    yield from _heading(_HEADINGS[severity])
+    for one in rest:
+        yield from _difference(one)
+    if unasked:
+        yield from _wrapped(_of_unasked(unasked), f"  {Area.PACKAGE:<9}", " " * 11)
+
+
+def _difference(one: Difference) -> Iterator[str]:
+    state = " The trial has shown that the answers are the same." if one.settled else ""
+    yield from _wrapped(f"{one.text}{state}", f"  {one.area:<9}", " " * 11)
+    # A note's step is not always to be taken; the others are under Next steps, too.
+    if one.next_step and not one.settled:
+        yield from _wrapped(f"→ {one.next_step}", " " * 11, " " * 13)
+
+
+def _of_unasked(found: Sequence[Difference]) -> str:
+    groups = {
+        "in other versions": [
+            f"{one.name} {one.origin} → {one.goal}" for one in found if one.origin and one.goal
+        ],
+        "not there": [one.name for one in found if one.goal is None],
+        "there in addition": [one.name for one in found if one.origin is None],
+    }
+    said = [f"{len(names)} {word} ({_few(names)})" for word, names in groups.items() if names]
+    return f"Not asked for by name: {'; '.join(said)}."
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_UNASKED]) + (", …" if len(names) > _UNASKED else "")
+
+
+def _trial(report: Migration) -> Iterator[str]:
+    trial = report.trial
+    yield from _heading(f"Trial: {trial.outcome}")
+    yield from _said(trial.text, "  ")
+    for place in trial.differing:
+        yield from _item(place, "  ")
+    for title, scored in (("Origin", trial.origin), ("Goal", trial.goal)):
+        if scored is not None:
+            yield from _scored(title, scored)
+    if trial.next_step and trial.outcome is TrialOutcome.LEFT_OUT:
+        yield from _wrapped(f"→ {trial.next_step}", "  ", "    ")
+
+
+def _scored(title: str, scored: Scored) -> Iterator[str]:
+    state = f"failed to {scored.failed} the model" if scored.failed else f"answered in {scored.seconds:.1f} s"
+    yield from _wrapped(f"{state}, with Python {scored.python} ({scored.where}).", f"  {title:<7}", " " * 9)
+    for line in scored.lines:
+        yield from list(_wrapped(line, " " * 9 + "| "))[:_ROWS_OF_A_LINE]
+    for text in (*scored.warnings, *([scored.note] if scored.note else [])):
+        yield from _item(text, " " * 9)
+
+
+def _heading(text: str) -> tuple[str, str]:
+    return "", text
+
+
+def _item(text: str, indent: str = "") -> Iterator[str]:
+    yield from _wrapped(text, f"{indent}- ", f"{indent}  ")
+
+
+def _said(text: str, indent: str) -> Iterator[str]:
+    """Yield a text of several lines, as an installer's error is: its own lines stay."""
+    for line in text.splitlines():
+        yield from _wrapped(line, indent)
+
+
+def _wrapped(text: str, first: str = "", rest: str | None = None) -> Iterable[str]:
+    return textwrap.wrap(
+        text,
+        WIDTH,
+        initial_indent=first,
+        subsequent_indent=" " * len(first) if rest is None else rest,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
