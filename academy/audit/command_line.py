@@ -30,7 +30,7 @@ class NotRunnable(AcademyError):
 
     def __init__(self, message: str, exit_status: int) -> None:
         super().__init__(message)
-        self.exit_status = exit_status  # type: ignore[misc]
+        self.exit_status = exit_status
 
 
 @dataclass(frozen=True)

@@ -204,10 +204,9 @@ class AuditFolder:
     def object_file(self, sha256: str) -> Path:
         return self.objects / sha256
 
-    @property
-    def tracking_file(self) -> Path:
-        """MLflow's database of runs whose script was not told another one."""
-        return self.root / "mlflow.db"
+    def tracking_file(self, label: str = "") -> Path:
+        """A database for MLflow, for scripts that were not told another one."""
+        return self.root / (f"mlflow-{label}.db" if label else "mlflow.db")
 
     @property
     def artifacts(self) -> Path:

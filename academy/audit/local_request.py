@@ -1,0 +1,62 @@
+"""What is to be run with a record, and what was noted before it started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from academy.audit.foreground import End
+from academy.audit.local_data import Watched
+from academy.audit.snapshot import Snapshot
+
+TRACKING = "MLFLOW_TRACKING_URI"
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run and what to note of it. Paths are as given, relative to ``folder``, the working folder."""
+
+    command: tuple[str, ...]
+    folder: Path
+    name: str | None = None
+    data: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    metrics_file: str | None = None
+
+
+@dataclass(frozen=True)
+class MLflow:
+    """Where MLflow's runs may come to be, and the command's environment, with what was ``set`` for MLflow.
+
+    ``address`` is where MLflow is told to keep them; ``readable`` whether that is one of the ``databases``.
+    """
+
+    address: str
+    readable: bool
+    databases: tuple[Path, ...]
+    variables: Mapping[str, str]
+    set: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Before:
+    """What was noted before the command started; ``began_ms`` is Unix time."""
+
+    name: str
+    created_at: str
+    began_ms: int
+    code: Snapshot
+    data: Sequence[Watched]
+    outputs: Sequence[Watched]
+    metrics: Watched | None
+    mlflow: MLflow
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How the command ended, and when it ran: ISO 8601 in UTC."""
+
+    end: End
+    started_at: str
+    ended_at: str
