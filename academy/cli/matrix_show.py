@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 import click
@@ -60,7 +61,7 @@ def _text(catalogue: Catalogue, found: Catalogue | Cell | Service, level: int | 
     if level is not None:
         return learning_text(catalogue, width, level)
     following = "'academy matrix show NAME' shows a cell or a service, and what to learn from."
-    return f"{grid(catalogue, width)}\n\n{following}"
+    return "\n".join([grid(catalogue, width), "", *wrap(following, width)])
 
 
 def _ways_from(catalogue: Catalogue, cell: Cell) -> list[Move]:

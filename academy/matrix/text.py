@@ -69,7 +69,7 @@ def cell_text(
         ("Supported by", cell.supported_by),
         ("Upkeep", cell.upkeep),
     ]
-    lines = [f"{cell.name} ({STAGES[cell.id.stage]}, {cell.id.compute})", "", *wrap(cell.definition, width)]
+    lines = [*_heading(cell, width), "", *wrap(cell.definition, width)]
     lines += ["", "Use cases", *_bullets(cell.use_cases, width)]
     lines += ["", "Personas", *_bullets(cell.personas, width)]
     lines += ["", *_facts(facts, width), "", "Services"]
@@ -80,7 +80,7 @@ def cell_text(
         lines += _indented(f"{service.id}: {service.name}, of the cell {service.cell}", width, 2)
     for way in ways:
         title = f"From here to {way.goal}: {KINDS[way.kind]}"
-        lines += ["", title, *_indented(way.summary, width, 2), *_bullets(way.price, width)]
+        lines += ["", *wrap(title, width), *_indented(way.summary, width, 2), *_bullets(way.price, width)]
     lines += ["", "On this machine", *_indented(cell.here.text, width, 2)]
     lines += [f"    {command}" for command in cell.here.commands]
     return "\n".join([*lines, *_learn(cell.resources, width, level), *_sources(cell.sources)])
@@ -90,7 +90,8 @@ def service_text(service: Service, width: int, level: int | None = None) -> str:
     """Return all that the catalogue holds on a service; ``level`` is the only one shown, if given."""
     width = max(width, _NARROWEST)
     others = f"; also in {', '.join(service.also_in)}" if service.also_in else ""
-    lines = [*wrap(f"{service.name} ({service.id})", width), f"In the cell {service.cell}{others}."]
+    lines = wrap(f"{service.name} ({service.id})", width)
+    lines += wrap(f"In the cell {service.cell}{others}.", width)
     if service.formerly:
         lines += wrap(f"Formerly {'; '.join(service.formerly)}.", width)
     lines += ["", *wrap(service.summary, width)]
@@ -114,9 +115,12 @@ def learning_text(catalogue: Catalogue, width: int, level: int) -> str:
     width = max(width, _NARROWEST)
     lines: list[str] = []
     for cell in catalogue.cells.values():
-        lines += [f"{cell.name} ({STAGES[cell.id.stage]}, {cell.id.compute})"]
-        lines += [*_entries(cell.resources, width, level), ""]
+        lines += [*_heading(cell, width), *_entries(cell.resources, width, level), ""]
     return "\n".join([*lines, *wrap(_NOT_CONFIRMED_MEANS, width)])
+
+
+def _heading(cell: Cell, width: int) -> list[str]:
+    return wrap(f"{cell.name} ({STAGES[cell.id.stage]}, {cell.id.compute})", width)
 
 
 def _cell_at(stage: Stage, compute: Compute) -> CellId:
