@@ -27,7 +27,7 @@ from packageurl import PackageURL
 from packaging.utils import canonicalize_name
 
 from academy import __version__
-from academy.audit.export import Export
+from academy.audit.export import Export, readable
 from academy.audit.record import Kind, Record
 from academy.evidence.evidence import Data, Evidence, FileHash, Package, Tree
 
@@ -81,16 +81,8 @@ def _parts(export: Export) -> Iterator[Component]:
 
 
 def _upstream(export: Export) -> Sequence[Record]:
-    """Return the record that was asked for and those of the chain before it."""
-    by_key = {step.key: step for step in export.steps}
-    wanted, waiting = set[str](), [export.record.id.lower()]
-    while waiting:
-        key = waiting.pop()
-        if key in by_key and key not in wanted:
-            wanted.add(key)
-            waiting.extend(by_key[key].before)
-    kinds = (Kind.JOB, Kind.RUN, Kind.MODEL, Kind.DEPLOYMENT)
-    return [record for record in export.records_of(*kinds) if record.id.lower() in wanted]
+    """Return the records of what the thing came from, and its own."""
+    return [*(record for _, record in readable(export.before())), export.record]
 
 
 def _software_of(export: Export) -> Evidence | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -76,16 +77,29 @@ class Export:
         """Return the bundle as it is written: the same records and head give the same bytes."""
         return json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
+    def before(self) -> tuple[Step, ...]:
+        """Return the steps of the chain that the thing came from, in the chain's order."""
+        by_key = {step.key: step for step in self.steps}
+        own = self.record.id.lower()
+        wanted, waiting = set[str](), list(by_key[own].before)
+        while waiting:
+            key = waiting.pop()
+            if key not in wanted and key != own:
+                wanted.add(key)
+                waiting.extend(by_key[key].before)
+        return tuple(step for step in self.steps if step.key in wanted)
+
     def records_of(self, *kinds: Kind) -> tuple[Record, ...]:
         """Return what the chain's steps have on record, of some kinds, in the chain's order."""
-        found = []
-        for step in self.steps:
-            if step.sealed is not None and step.kind in kinds:
-                try:
-                    found.append(record_in(step.sealed))
-                except Unreadable:
-                    continue  # the chain shows the step; what it says cannot be told
-        return tuple(found)
+        return tuple(record for _, record in readable(self.steps) if record.kind in kinds)
+
+
+def readable(steps: Iterable[Step]) -> Iterator[tuple[Step, Record]]:
+    """Yield the steps that have a record which can be read; the chain shows the others all the same."""
+    for step in steps:
+        if step.sealed is not None:
+            with contextlib.suppress(Unreadable):
+                yield step, record_in(step.sealed)
 
 
 def of_file(value: Mapping[str, Any]) -> tuple[tuple[Sealed, ...], Head]:

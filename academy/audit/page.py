@@ -10,14 +10,14 @@ from jinja2 import Environment, StrictUndefined
 
 from academy import __version__
 from academy.audit.chain import Sealed
-from academy.audit.export import Export
-from academy.audit.finding import Unreadable, record_in
-from academy.audit.lineage import Step, called
+from academy.audit.export import Export, readable
+from academy.audit.lineage import called
 from academy.audit.picture import picture
 from academy.audit.record import Kind, Record
 from academy.audit.text import asked_for, duration, lasted, size, when
 
 TEMPLATE = "page.html.j2"
+METRICS_TOLD = 5
 
 # How the page calls each thing, at the beginning of a sentence and in it.
 NAMES = {
@@ -38,7 +38,6 @@ class Section:
     anchor: str
     sealed: Sealed
     record: Record
-    step: Step
 
 
 def page(export: Export) -> str:
@@ -62,50 +61,55 @@ def page(export: Export) -> str:
 
 
 def _sections(export: Export) -> Iterator[Section]:
-    for step in export.steps:
-        sealed = step.sealed
-        if sealed is None:
-            continue
-        try:
-            yield Section(f"record-{sealed.sequence}", sealed, record_in(sealed), step)
-        except Unreadable:
-            continue  # the table of the chain names it
+    for step, record in readable(export.steps):
+        if step.sealed is not None:
+            yield Section(f"record-{step.sealed.sequence}", step.sealed, record)
 
 
 def _story(export: Export) -> Iterator[str]:
     """Yield the sentences of the summary: what a reader has to know first."""
     record = export.record
-    what = NAMES.get(record.kind, ("", str(record.kind)))[1]
-    yield f"This page says what is on record of the {what} “{record.name}”."
-    runs = export.records_of(Kind.JOB, Kind.RUN)
-    for run in (record,) if record.kind in (Kind.JOB, Kind.RUN) else runs[:1]:
-        yield from _of_run(run)
-    models = [one for one in export.records_of(Kind.MODEL) if one.id != record.id]
-    if record.kind is Kind.MODEL:
-        yield f"{record.who} registered it on {when(record.created_at)} UTC."
-    elif models:
-        listed = ", ".join(f"“{one.name}”" for one in models)
-        yield f"The chain holds the model{'s' if len(models) > 1 else ''} {listed}."
-    if record.kind is Kind.DEPLOYMENT:
-        at = when(record.created_at or record.ended_at)
-        yield f"{record.who} deployed it on {at} UTC; the deployment {record.status.lower()}."
+    yield f"This page says what is on record of the {_what(record)} “{record.name}”."
+    before = [found for _, found in readable(export.before())]
+    for one in (*before, record):
+        if one.kind in (Kind.JOB, Kind.RUN):
+            yield from _of_run(one)
+        elif one.kind is Kind.MODEL:
+            yield f"{one.who} registered the model “{one.name}”{_on(one.created_at)}."
+        elif one.kind is Kind.DEPLOYMENT:
+            on = _on(one.created_at or one.ended_at)
+            yield f"{one.who} deployed it as “{one.name}”{on}; the deployment {one.status.lower()}."
     deleted = next((step.deleted for step in export.steps if step.sealed is export.sealed), None)
     if deleted is not None:
-        yield f"{deleted.body.get('who')} deleted it on {when(deleted.at)} UTC."
+        yield f"{deleted.body.get('who')} deleted the {_what(record)}{_on(deleted.at)}."
 
 
 def _of_run(run: Record) -> Iterator[str]:
-    evidence = run.evidence
+    evidence, took = run.evidence, lasted(run)
     where = f" on the machine “{evidence.machine.host}”" if evidence else ""
-    took = lasted(run)
-    time = f" in {duration(took)}" if took is not None else ""
-    what = NAMES[run.kind][1]
-    began = f" on {when(run.started_at)} UTC" if run.started_at else ""
-    yield f"{run.who} ran the {what} “{run.name}”{where}{began}; it ended as {run.status}{time}."
-    if evidence is None:
-        return
-    read = [data.name for data in evidence.inputs if data.value is None]
-    if read:
-        yield f"It read the data {', '.join(f'“{name}”' for name in read)}."
-    count = len(evidence.software.packages) + len(evidence.software.own_packages)
-    yield f"It used {evidence.software.implementation} {evidence.software.python} and {count} packages."
+    time = f" after {duration(took)}" if took is not None else ""
+    yield f"{run.who} ran the {_what(run)} “{run.name}”{where}{_on(run.started_at)}; it {_ended(run)}{time}."
+    if evidence is not None:
+        read = [f"“{data.name}”" for data in evidence.inputs if data.value is None]
+        if read:
+            yield f"It read the data {', '.join(read)}."
+        count = len(evidence.software.packages) + len(evidence.software.own_packages)
+        packages = "1 package" if count == 1 else f"{count} packages"
+        yield f"It used {evidence.software.implementation} {evidence.software.python} and {packages}."
+    if run.metrics:
+        results = ", ".join(f"{name} = {value}" for name, value in list(run.metrics.items())[:METRICS_TOLD])
+        yield f"Its results: {results}{', and more' if len(run.metrics) > METRICS_TOLD else ''}."
+
+
+def _ended(run: Record) -> str:
+    return {"Completed": "completed", "Failed": "failed", "Canceled": "was cancelled"}.get(
+        run.status, f"ended as {run.status}"
+    )
+
+
+def _what(record: Record) -> str:
+    return NAMES[record.kind][1]
+
+
+def _on(at: str | None) -> str:
+    return f" on {when(at)} UTC" if at else ""

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from academy.audit.lineage import Step
 
-WIDTH = 720
+WIDTH = 600
 _HEIGHT = 50
 _BETWEEN = 38
 _GAP = 16
-_WIDEST = 300
+_WIDEST = 280
 _IN_A_ROW = 3
 # How wide a letter of the names is, in the picture's units: what does not fit is cut.
 _LETTER = 7.6

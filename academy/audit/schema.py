@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 from academy.errors import InvalidField
 
@@ -35,16 +36,13 @@ def check(export: object, named: str) -> None:
     InvalidField
         ``named`` is not what the schema says.
     """
-    validator = Draft202012Validator(schema(), format_checker=None)
-    errors = sorted(validator.iter_errors(export), key=lambda error: [str(part) for part in error.path])
-    if not errors:
+    found = best_match(Draft202012Validator(schema()).iter_errors(export))
+    if found is None:
         return
-    first = errors[0]
-    where = ".".join(str(part) for part in first.absolute_path) or "the whole of it"
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    text = first.message if len(first.message) <= 200 else first.message[:199] + "…"
+    where = ".".join(str(part) for part in found.absolute_path) or "the whole of it"
+    text = found.message if len(found.message) <= 200 else found.message[:199] + "…"
     raise InvalidField(
-        f"{named} is no export of audit records: {where}: {text}{more}. "
+        f"{named} is no export of audit records: {where}: {text}. "
         "'academy audit export --format json' writes one; '--format schema' prints what it has to be.",
         target=where,
     )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from academy.audit.chain import Sealed
-from academy.audit.export import Export
+from academy.audit.export import Export, readable
 from academy.audit.lineage import Step, called
 from academy.audit.record import Record, Relation
 from academy.evidence.evidence import Data, Evidence, Package, Tree
@@ -22,13 +22,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def told(export: Export, *, all_packages: bool = False) -> str:
-    """Return what is on record of one thing, for people."""
-    record = export.record
-    blocks = [_title(export), *_facts(record)]
-    if record.evidence is not None:
-        blocks += [_machine(record.evidence), _software(record.evidence, all_packages=all_packages)]
-        blocks += [_code(record)]
-    blocks += [_content(record), _numbers(record), _chain(export), _notes(record), _sealed(export)]
+    """Return what is on record of one thing, for people; then of what it came from, the nearest first."""
+    blocks = [_title(export), *_about(export.record, all_packages)]
+    for step, record in reversed(list(readable(export.before()))):
+        number = step.sealed.sequence if step.sealed else ""
+        blocks += [[f"It came from {record.kind} {record.name}: {record.status} (record {number})"]]
+        blocks += _about(record, all_packages)
+    blocks += [_chain(export), _sealed(export)]
     return "\n\n".join("\n".join(block) for block in map(list, blocks) if block)
 
 
@@ -102,7 +102,18 @@ def _title(export: Export) -> Iterator[str]:
         yield f"{deleted.body.get('who')} deleted it on {when(deleted.at)} UTC (record {deleted.sequence})."
 
 
-def _facts(record: Record) -> Iterator[list[str]]:
+def _about(record: Record, all_packages: bool) -> Iterator[Iterable[str]]:
+    yield _facts(record)
+    if record.evidence is not None:
+        yield _machine(record.evidence)
+        yield _software(record.evidence, all_packages=all_packages)
+        yield _code(record)
+    yield _content(record)
+    yield _numbers(record)
+    yield _notes(record)
+
+
+def _facts(record: Record) -> list[str]:
     lines = [_row("who", record.who)]
     if record.description:
         lines.append(_row("about", record.description))
@@ -114,7 +125,7 @@ def _facts(record: Record) -> Iterator[list[str]]:
         lines[-1] += f", after {duration(took)}"
     if record.exit_code is not None:
         lines.append(_row("exit status", str(record.exit_code)))
-    yield lines
+    return lines
 
 
 def _machine(evidence: Evidence) -> Iterator[str]:
@@ -191,7 +202,7 @@ def _data(label: str, data: Data) -> Iterator[str]:
     if data.value is not None:
         yield _row(label, f"{data.name} = {data.value}")
         return
-    yield _row(label, f"{data.name}: {data.kind} {data.uri}".rstrip())
+    yield _row(label, f"{data.name}: {data.kind} {called(data.uri)}".rstrip())
     if data.tree is None:
         yield _row("", "its content was not looked at")
     else:
