@@ -67,11 +67,13 @@ KINDS = {
 def trait_facts(traits: Traits) -> list[tuple[str, str]]:
     """Return terms and what is said of them, in the order of the traits."""
     hidden = "the platform's own, out of sight" if traits.ready_made else ""
+    made_for = [("Made for", "people who write no code")] if traits.low_code else []
     return [
         ("Stages", ", ".join(STAGES[stage] for stage in traits.stages)),
         ("Data", "; ".join(PLACES[place] for place in traits.data)),
         ("Machines kept by", OPERATORS[traits.operator]),
         ("Skills", skills(traits)),
+        *made_for,
         ("Model", "ready-made" if traits.ready_made else "your own"),
         ("GPU", hidden or _yes(traits.gpu)),
         ("Several machines", hidden or _yes(traits.multi_node)),
