@@ -83,7 +83,7 @@ def _verdict(found: Reproduction) -> Iterator[str]:
         )
     elif found.verdict is Verdict.DIFFERENT:
         yield (
-            "Not reproduced. Random numbers without a seed and work on several threads are the usual reasons; "
+            "Not reproduced. Random numbers without a seed and work on several threads are usual reasons; "
             "--tolerance and --leave-out say what may differ."
         )
     else:
