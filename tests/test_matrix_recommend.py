@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from IPython.lib.pretty import pretty
 
 from academy.cli.matrix import matrix
 from academy.errors import InvalidField
@@ -43,7 +44,6 @@ from academy.matrix import (
 )
 from academy.matrix.needs import CONTRADICTIONS
 from academy.matrix.recommendation import RankedCell, RankedService, Weight
-from academy.matrix.recommendation_text import recommendation_text
 
 CASES = sorted(Path(__file__).parent.glob("matrix_cases/*.yml"))
 TRAINING = Needs(stage=Stage.TRAINING)
@@ -499,14 +499,14 @@ def test_way_out_names_the_needs_that_would_open_something() -> None:
 @pytest.mark.parametrize("everything", [True, False])
 def test_text_keeps_to_its_width(width: int, everything: bool) -> None:
     for needs in SOME_NEEDS[:30]:
-        text = recommendation_text(recommend(needs), width, everything=everything)
+        text = answer(needs).text(width, everything=everything)
         assert max(map(len, text.splitlines())) <= width
 
 
 def test_text_names_each_service_whether_it_fits_or_not() -> None:
     for needs in SOME_NEEDS[:30]:
         found = answer(needs)
-        text = " ".join(recommendation_text(found).split())
+        text = " ".join(found.text().split())
         asked = [cell for cell in cells(found).values() if cell.id.stage is needs.stage]
         for cell in asked:
             for one in services(cell).values():
@@ -515,10 +515,16 @@ def test_text_names_each_service_whether_it_fits_or_not() -> None:
 
 def test_text_with_everything_has_every_reason() -> None:
     found = recommend(SERVING)
-    text = " ".join(recommendation_text(found, everything=True).split())
+    text = " ".join(found.text(everything=True).split())
     for one in every_one(found):
         for reason in one.reasons:
             assert reason.text in text
+
+
+def test_recommendation_reads_as_text_where_it_is_printed_or_is_a_cells_result() -> None:
+    found = recommend(SERVING)
+    assert str(found) == found.text()
+    assert pretty(found) == str(found)
 
 
 def asked(*arguments: str) -> Result:

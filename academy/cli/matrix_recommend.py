@@ -27,7 +27,6 @@ from academy.matrix import (
     recommend,
 )
 from academy.matrix.fields import At, mapping, parse
-from academy.matrix.recommendation_text import recommendation_text
 
 # Where stdout is a file or a pipe, and the most that is easy to read of prose.
 _WIDTH = 80
@@ -84,7 +83,7 @@ def recommend_command(scope: Scope, /, file: Path | None, everything: bool, outp
     found = recommend(_needs(file, {name: value for name, value in said.items() if value}))
     if output == "text":
         width = min(terminal_width() or _WIDTH, _WIDEST)
-        click.echo(recommendation_text(found, width, everything=everything))
+        click.echo(found.text(width, everything=everything))
     elif output in ("json", "yaml"):
         click.echo(render(found.to_mapping(), output))
     else:

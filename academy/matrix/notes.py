@@ -9,7 +9,7 @@ from academy.matrix.fields import did_you_mean
 from academy.matrix.finding import guests
 from academy.matrix.languages import canonical, known_languages
 from academy.matrix.needs import Needs
-from academy.matrix.recommendation import Weight
+from academy.matrix.ranked import Weight
 from academy.matrix.rules import SERVICE_RULES
 from academy.matrix.rules.reason import Candidate, listed
 

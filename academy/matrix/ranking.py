@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from academy.matrix.catalogue import Catalogue, Cell, CellId, Compute, Operator, Traits
 from academy.matrix.needs import Needs
 from academy.matrix.notes import NEEDS, candidates, unknown_languages, ways_out
+from academy.matrix.ranked import RankedCell, RankedService, Reason, Weight
 from academy.matrix.reading import load
-from academy.matrix.recommendation import RankedCell, RankedService, Reason, Recommendation, Weight
+from academy.matrix.recommendation import Recommendation
 from academy.matrix.rules import CELL_RULES, SERVICE_RULES
 from academy.matrix.rules.reason import Candidate, listed, refused
 

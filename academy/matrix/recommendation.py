@@ -3,73 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
-from academy.matrix.catalogue import CellId
 from academy.matrix.needs import Needs
 from academy.matrix.plain import plain
+from academy.matrix.ranked import RankedCell, RankedService, Reason, Weight
+from academy.matrix.recommendation_text import Lines
 
-
-class Weight(StrEnum):
-    """What a reason does."""
-
-    FOR = "for"
-    AGAINST = "against"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One sentence on one need; ``need`` is the field of ``Needs`` that it is about.
-
-    A service that ends is refused for ``retiring``, which is no field: it is so whatever the needs are.
-
-    ``points`` say how much it counts: from 0 (only said) to 3 (weighs heavily); those for are added,
-    those against are taken away. A refusal has none: it is not outweighed.
-    """
-
-    weight: Weight
-    need: str
-    text: str
-    points: float = 0.0
-
-
-@dataclass(frozen=True)
-class RankedService:
-    """A service with its reasons; one that is refused has a reason that says so, and no rank.
-
-    ``score`` is the sum of its reasons' points; 0 when it is refused.
-    """
-
-    id: str
-    name: str
-    cell: CellId
-    score: float
-    reasons: tuple[Reason, ...]
-
-    @property
-    def is_refused(self) -> bool:
-        return any(reason.weight is Weight.REFUSED for reason in self.reasons)
-
-
-@dataclass(frozen=True)
-class RankedCell:
-    """A cell with its reasons, and its services: those that fit in order, then those that are refused.
-
-    ``score`` is the sum of its own reasons' points and the score of its best service; 0 when it is refused.
-    """
-
-    id: CellId
-    name: str
-    score: float
-    reasons: tuple[Reason, ...]
-    services: tuple[RankedService, ...]
-    refused_services: tuple[RankedService, ...]
-
-    @property
-    def is_refused(self) -> bool:
-        return any(reason.weight is Weight.REFUSED for reason in self.reasons)
+__all__ = ["RankedCell", "RankedService", "Reason", "Recommendation", "Weight"]
 
 
 @dataclass(frozen=True)
@@ -88,6 +29,29 @@ class Recommendation:
     @property
     def best(self) -> RankedCell | None:
         return self.cells[0] if self.cells else None
+
+    def text(self, width: int = 80, *, everything: bool = False) -> str:
+        """Return it in lines of at most ``width`` characters: what fits, best first, then what is refused.
+
+        Without ``everything``, the best service has all its reasons, the next few the weightiest, the rest
+        are named in order, and services refused for the same reason are named together.
+        """
+        lines = Lines(width, everything)
+        parts = [
+            lines.asked(self.needs),
+            *map(lines.note, self.notes),
+            *(lines.cell(cell, place) for place, cell in enumerate(self.cells, start=1)),
+            *map(lines.refused_cell, self.refused),
+            lines.end(),
+        ]
+        return "\n".join(line for part in parts for line in part).rstrip()
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the text as the result of a notebook's cell."""
+        printer.text(str(self))
 
     def to_mapping(self) -> dict[str, Any]:
         """Return all of it as plain values, as JSON and YAML have them."""

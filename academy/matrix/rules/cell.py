@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from academy.matrix.catalogue import Cell, CellId, Compute, DataPlace, Operator, Skill
 from academy.matrix.needs import AuditDemand, Budget, Needs, Traffic
-from academy.matrix.recommendation import Reason
+from academy.matrix.ranked import Reason
 from academy.matrix.rules.reason import first_sentence, refused, speaks_against, speaks_for
 from academy.matrix.wording import STAGES
 
@@ -18,9 +18,13 @@ def stage(needs: Needs, cell: Cell) -> Reason | None:
 def operator(needs: Needs, cell: Cell) -> Reason | None:
     hybrid = cell.id.compute is Compute.HYBRID
     if needs.operator is Operator.OWNER:
-        return (speaks_for if hybrid else speaks_against)("operator", 1, f"Set up by: {cell.set_up_by}")
+        return (speaks_for if hybrid else speaks_against)(
+            "operator", 1, f"You want to run it yourselves. Set up by: {cell.set_up_by}"
+        )
     if needs.operator is Operator.PLATFORM:
-        return (speaks_against if hybrid else speaks_for)("operator", 1, f"Upkeep: {cell.upkeep}")
+        return (speaks_against if hybrid else speaks_for)(
+            "operator", 1, f"You want a platform to run it. Upkeep: {cell.upkeep}"
+        )
     return None
 
 

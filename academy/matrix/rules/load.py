@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from academy.matrix.catalogue import Billing, Stage
 from academy.matrix.needs import Budget, Latency, Needs, Traffic
-from academy.matrix.recommendation import Reason
+from academy.matrix.ranked import Reason
 from academy.matrix.rules.reason import (
     Candidate,
     first_sentence,
@@ -55,10 +55,9 @@ def steady(needs: Needs, one: Candidate) -> Reason | None:
     if needs.traffic is not Traffic.STEADY:
         return None
     if one.traits.billing is Billing.PER_USE:
+        price = _price_unless_said(needs, one)
         return speaks_against(
-            "traffic",
-            1,
-            f"At steady traffic, to pay for each use soon costs more.{_price_unless_said(needs, one)}",
+            "traffic", 1, f"At steady traffic, paying for each use soon costs more than machines.{price}"
         )
     return speaks_for("traffic", 1, "Steady traffic makes good use of machines that are always there.")
 
@@ -71,7 +70,7 @@ def singly(needs: Needs, one: Candidate) -> Reason | None:
             "latency", "It works through batches in minutes or hours, and each request waits for its answer."
         )
     return speaks_against(
-        "traffic", 2, "It works through batches; requests that come singly have to be gathered."
+        "traffic", 3, "It works through batches; requests that come singly have to be gathered."
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from academy.matrix.catalogue import Operator, Skill
 from academy.matrix.needs import Needs
-from academy.matrix.recommendation import Reason
+from academy.matrix.ranked import Reason
 from academy.matrix.rules.reason import (
     Candidate,
     first_sentence,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from academy.matrix.catalogue import DataPlace, Skill
 from academy.matrix.languages import names
 from academy.matrix.needs import Hardware, Needs
-from academy.matrix.recommendation import Reason
+from academy.matrix.ranked import Reason
 from academy.matrix.rules.reason import (
     Candidate,
     first_sentence,
@@ -39,10 +39,10 @@ def data_may_go_there(needs: Needs, one: Candidate) -> Reason | None:
         return refused(
             "data", f"The data has to stay {PLACES[needs.data]}; here it is worked on {PLACES[narrowest]}."
         )
-    if needs.data is DataPlace.SERVICE:
+    if needs.data is DataPlace.SERVICE or needs.data not in one.traits.data:
         return None
-    best = 2 if needs.data is DataPlace.ON_PREMISES else 1
-    return speaks_for("data", best, f"The data stays {PLACES[narrowest]}.")
+    points = 2 if needs.data is DataPlace.ON_PREMISES else 1
+    return speaks_for("data", points, f"The data stays {PLACES[needs.data]}.")
 
 
 def data_leaves_traces(needs: Needs, one: Candidate) -> Reason | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from academy.matrix.catalogue import Evidence, Rollout, Stage
 from academy.matrix.needs import AuditDemand, Changes, ModelSource, Needs
-from academy.matrix.recommendation import Reason
+from academy.matrix.ranked import Reason
 from academy.matrix.rules.reason import Candidate, refused, speaks_against, speaks_for
 
 _OFTEN = {Changes.WEEKLY: "each week", Changes.DAILY: "each day"}

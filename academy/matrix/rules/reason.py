@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from academy.matrix.catalogue import Cell, CellId, Service, Traits
 from academy.matrix.needs import Needs
-from academy.matrix.recommendation import Reason, Weight
+from academy.matrix.ranked import Reason, Weight
 
 
 @dataclass(frozen=True)
