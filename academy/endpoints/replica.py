@@ -21,8 +21,10 @@ from academy.endpoints.plan import DeploymentPlan
 from academy.endpoints.record import ReplicaStatus, State
 from academy.endpoints.servers import Launch
 from academy.endpoints.watch import Failed, Watch
-from academy.environments.build import build
+from academy.environments.build import BuiltEnvironment, build
 from academy.errors import AcademyError
+from academy.evidence.machine import machine
+from academy.evidence.serving import Placed, Serving, evidence
 from academy.jobs.processes import ProcessId
 from academy.jobs.signals import Interrupted, Signals
 from academy.jobs.variables import inherited
@@ -31,6 +33,9 @@ from academy.paths import ReplicaFolder, confined
 TAIL_LINES = 20
 
 _BOUND_PERIOD_S = 5.0
+
+# Reading a model, for the deployment's evidence, takes at most this.
+_READING_S = 300.0
 
 
 class Supervisor:
@@ -55,6 +60,8 @@ class Supervisor:
             raise
         finally:
             if self._folder.root.is_dir():
+                if end.error and not self._folder.evidence_file.exists():
+                    self._write_evidence(None)
                 end.write(self._folder)
 
     def _attempt(self) -> State:
@@ -96,6 +103,7 @@ class Supervisor:
         model_dir, served = self._place_model()
         if plan.code is not None:
             self._place(plan.code, folder.code)
+        self._write_evidence(built)
         variables = {
             **built.process_environment(inherited(os.environ)),
             "PYTHONUNBUFFERED": "1",
@@ -118,6 +126,31 @@ class Supervisor:
         else:
             self._place(model.source, target)
         return directory, target if model.is_mlflow else None
+
+    def _write_evidence(self, built: BuiltEnvironment | None) -> None:
+        """Write down what the replicas are to run on. That it cannot be is no reason not to serve.
+
+        Of replicas that an earlier supervisor has left, that one's evidence holds.
+        """
+        left = any(replica.process and replica.process.is_alive() for replica in self._state.replicas)
+        if left and self._folder.evidence_file.exists():
+            return
+        deadline = time.monotonic() + _READING_S
+        try:
+            seen = evidence(self._serving(built), machine(), lambda: time.monotonic() > deadline)
+            seen.write(self._folder.evidence_file)
+        except Interrupted:
+            raise
+        except Exception:  # noqa: BLE001  whatever it is: it is in the log, and the replicas are what counts
+            append(self._folder.supervisor_log, traceback.format_exc())
+
+    def _serving(self, built: BuiltEnvironment | None) -> Serving:
+        plan, folder, model = self._plan, self._folder, None
+        if plan.model is not None:
+            name = f"{plan.model.name}/{plan.model.version}/{plan.model.source.name}"
+            model = Placed(confined(folder.model, name), plan.model.source)
+        code = Placed(folder.code, plan.code) if plan.code else None
+        return Serving(plan.environment, built, model, code, tuple(plan.variables))
 
     def _place(self, source: Path, target: Path) -> None:
         if target.exists():

@@ -38,34 +38,44 @@ def kept_packages(site: Path) -> tuple[Package, ...]:
     OSError
         When the folder is not there or cannot be read.
     """
-    return _at(site, _mark(site))
-
-
-@functools.lru_cache(maxsize=8)
-def _at(site: Path, mark: str) -> tuple[Package, ...]:
-    files = _files(site)
-    known = _read(files, mark)
+    known = packages_at_hand(site)
     if known is not None:
         return known
-    with _alone(files):
-        known = _read(files, mark)
+    with _alone(site):
+        known = packages_at_hand(site)
         if known is None:
+            mark = _mark(site)
             known = packages(site)
-            _write(files, mark, known)
+            _write(site, mark, known)
     return known
+
+
+def packages_at_hand(site: Path) -> tuple[Package, ...] | None:
+    """Return the packages if they are kept, else None: nothing is hashed and nobody waited for.
+
+    Raises
+    ------
+    OSError
+        When the folder is not there or cannot be read.
+    """
+    try:
+        return _read(site, _mark(site))
+    except LookupError:
+        return None
 
 
 def _mark(site: Path) -> str:
     """Return what changes when a package is installed, removed or replaced."""
     digest = hashlib.sha256(f"{_FORMAT}\n".encode())
-    for name in distributions(site):
-        digest.update(os.fsencode(name))
-        for file in ("RECORD", "direct_url.json", "."):
-            try:
-                found = os.stat(os.path.join(site, name, file))
-            except OSError:
-                continue
-            digest.update(f"{file} {found.st_size} {found.st_mtime_ns} {found.st_ino}\n".encode())
+    descriptor = os.open(site, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in distributions(site):
+            digest.update(os.fsencode(name))
+            with contextlib.suppress(OSError):
+                found = os.stat(f"{name}/RECORD", dir_fd=descriptor)
+                digest.update(f"\n{found.st_size} {found.st_mtime_ns} {found.st_ino}\n".encode())
+    finally:
+        os.close(descriptor)
     return digest.hexdigest()
 
 
@@ -76,35 +86,37 @@ def _files(site: Path) -> tuple[Path, ...]:
     return (folder.packages_file, own) if folder.ready_file.exists() else (own,)
 
 
-def _read(files: tuple[Path, ...], mark: str) -> tuple[Package, ...] | None:
-    for file in files:
+@functools.lru_cache(maxsize=8)
+def _read(site: Path, mark: str) -> tuple[Package, ...]:
+    for file in _files(site):
         try:
             value = json.loads(file.read_bytes())
             if value["mark"] == mark:
                 return tuple(Package(**item) for item in value["packages"])
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return None
+    raise LookupError(site)
 
 
-def _write(files: tuple[Path, ...], mark: str, known: tuple[Package, ...]) -> None:
+def _write(site: Path, mark: str, known: tuple[Package, ...]) -> None:
     text = json.dumps({"mark": mark, "packages": [asdict(package) for package in known]}, indent=1)
-    for file in files:
+    for file in _files(site):
         # A cache that is shared in a classroom is read-only.
         with contextlib.suppress(OSError):
-            if file is files[-1]:
+            if file == kept_packages_file(site):
                 file.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(file, text, durable=False)
             return
 
 
 @contextlib.contextmanager
-def _alone(files: tuple[Path, ...]) -> Iterator[None]:
+def _alone(site: Path) -> Iterator[None]:
     """Let others wait a while, who would hash the same; a lock that cannot be had is done without."""
-    descriptor = None
+    folder, descriptor = EnvironmentFolder(site.parents[2]), None
+    own = kept_packages_file(site).with_suffix(".lock")
+    lock = folder.lock_file if folder.ready_file.exists() else own
     with contextlib.suppress(OSError):
-        files[-1].parent.mkdir(parents=True, exist_ok=True)
-        lock = files[-1].with_suffix(".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         if descriptor is not None:

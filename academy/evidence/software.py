@@ -21,6 +21,7 @@ from academy.errors import AcademyError
 from academy.evidence.credentials import printable, without_users
 from academy.evidence.evidence import Package, Software
 from academy.evidence.kept_packages import kept_packages
+from academy.evidence.notes import Notes
 from academy.evidence.packages import packages
 from academy.paths import read_json
 
@@ -49,8 +50,12 @@ class _Base:
     executable: Path
 
 
-def of_built(built: BuiltEnvironment, spec: EnvironmentSpec) -> Software:
+def of_built(
+    built: BuiltEnvironment, spec: EnvironmentSpec, shared: tuple[Package, ...] | None = None
+) -> Software:
     """Return what is in a built environment, with what was installed into its private folder, if it has one.
+
+    ``shared`` are the packages of the shared one, where they are known already.
 
     Raises
     ------
@@ -64,11 +69,25 @@ def of_built(built: BuiltEnvironment, spec: EnvironmentSpec) -> Software:
         implementation=base.implementation,
         executable=printable(str(base.executable)),
         site=printable(str(built.site)),
-        packages=kept_packages(built.site),
+        packages=kept_packages(built.site) if shared is None else shared,
         own_packages=_own_packages(built),
         lock_sha256=lock.sha256 if lock else None,
         **_asked_for(spec),
     )
+
+
+def known(
+    built: BuiltEnvironment | None,
+    spec: EnvironmentSpec,
+    notes: Notes,
+    shared: tuple[Package, ...] | None = None,
+) -> Software:
+    """Return what is known of an environment that may not be there, or not be readable."""
+    if built is None:
+        notes.add("The environment was not built: what would have been in it is not known.")
+        return of_unbuilt(spec)
+    found = notes.tried("The environment", lambda: of_built(built, spec, shared))
+    return found or of_unbuilt(spec)
 
 
 def of_unbuilt(spec: EnvironmentSpec) -> Software:

@@ -166,6 +166,7 @@ class Supervisor:
         self._enter(JobStatus.PREPARING)
         self._prepare()
         artifacts.collect(self._folder.work, self._plan.artifacts, self._line)
+        self._seen.starts(self._plan.command)
         self._write_evidence()
 
     def _claim(self) -> bool:
