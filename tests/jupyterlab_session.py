@@ -76,7 +76,7 @@ def jupyterlab(root: Path) -> Iterator[JupyterLab]:
         yield JupyterLab(root, port, _token(root / "log", port, process))
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         down(Home(root / "home"))
 
 

@@ -36,7 +36,7 @@ def browser() -> Iterator[Any]:
 
 def opened(browser: Any, running: JupyterLab, name: str) -> Page:
     page: Page = browser.new_page()
-    page.goto(f"{running.address}/lab/tree/{name}?token={running.token}")
+    page.goto(f"{running.address}/lab/tree/{name}?reset&token={running.token}")
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
     return page
 
