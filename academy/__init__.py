@@ -21,10 +21,13 @@ _FOUND_IN = {
     "unload_ipython_extension": "academy.kernel.extension",
 }
 
+# Rooms that a notebook uses by their name: ``academy.widgets.matrix()``.
+_ROOMS = ("matrix", "widgets")
+
 
 def __getattr__(name: str) -> Any:
-    if name == "widgets":
-        return importlib.import_module("academy.widgets")
+    if name in _ROOMS:
+        return importlib.import_module(f"academy.{name}")
     if name in _FOUND_IN:
         return getattr(importlib.import_module(_FOUND_IN[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
