@@ -168,6 +168,11 @@ def test_the_recommendation_changes_with_the_answers(show: Any) -> None:
     assert recommendation.best.id is CellId.UNMANAGED, "the notebook's next cell can go on with it"
 
 
+def test_a_cell_with_more_against_it_is_not_praised() -> None:
+    summary = matrix(stage="inference", traffic="bulk", skills=["python"]).answer["summary"]
+    assert "Unmanaged is possible, with more against it than for it." in summary
+
+
 def test_what_contradicts_itself_is_said_and_answered_when_it_is_mended(show: Any) -> None:
     shown = show(matrix())
     shown.answer("Stage", "training and testing")

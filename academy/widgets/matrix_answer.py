@@ -50,16 +50,13 @@ def _summary(found: Recommendation, say: Texts) -> str:
     if found.best is None:
         return say("matrix.answer.none")
     said = [say("matrix.answer.best", name=found.best.name)]
-    also, refused = _names(found.cells[1:]), _names(found.refused)
-    if also:
-        said.append(say("matrix.answer.also", names=also))
-    if refused:
-        said.append(say("matrix.answer.refused", names=refused))
+    others = {
+        "also": [cell.name for cell in found.cells[1:] if cell.score >= 0],
+        "hardly": [cell.name for cell in found.cells[1:] if cell.score < 0],
+        "refused": [cell.name for cell in found.refused],
+    }
+    said += [say(f"matrix.answer.{how}", names=", ".join(names)) for how, names in others.items() if names]
     return " ".join(said)
-
-
-def _names(cells: tuple[RankedCell, ...]) -> str:
-    return ", ".join(cell.name for cell in cells)
 
 
 def _cell(cell: RankedCell, rank: int, say: Texts) -> RankedView:
