@@ -7,7 +7,7 @@ import fcntl
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from academy.audit.local_ledger import LocalLedger
@@ -25,7 +25,7 @@ def run_name(ledger: LocalLedger, wanted: str | None, stem: str) -> Iterator[str
         A run of the name wanted is on record, or under way.
     """
     if wanted is None:
-        with _first_free(ledger, stem) as name:
+        with _numbered(ledger, stem) as name:
             yield name
         return
     checked_name(wanted)
@@ -41,22 +41,17 @@ def run_name(ledger: LocalLedger, wanted: str | None, stem: str) -> Iterator[str
 
 
 @contextlib.contextmanager
-def tracking_file(folder: AuditFolder, mlflow_version: str) -> Iterator[Path]:
-    """Hold a database for MLflow that no run under way has: what is in it afterwards is this run's.
-
-    Each version of MLflow has its own, since it refuses those of others.
-    """
-    for number in itertools.count(1):
-        label = "-".join(part for part in (mlflow_version, str(number) if number > 1 else "") if part)
-        file = folder.tracking_file(label)
-        with _held(folder, file.name) as held:
+def first_free(audit: AuditFolder, candidates: Iterable[Path]) -> Iterator[Path]:
+    """Hold the first of these that no run under way has; there are to be more of them than runs."""
+    for candidate in candidates:
+        with _held(audit, candidate.name) as held:
             if held:
-                yield file
+                yield candidate
                 return
 
 
 @contextlib.contextmanager
-def _first_free(ledger: LocalLedger, stem: str) -> Iterator[str]:
+def _numbered(ledger: LocalLedger, stem: str) -> Iterator[str]:
     numbered = re.compile(re.escape(stem.lower()) + r"-(\d+)")
     numbers = (numbered.fullmatch(name) for name in _taken(ledger))
     first = 1 + max((int(found[1]) for found in numbers if found), default=0)

@@ -22,6 +22,8 @@ from academy.evidence.sightings import Lost, Sighting
 from academy.paths import AuditFolder
 
 FILE, FOLDER, ADDRESS, MODEL = "uri_file", "uri_folder", "uri", "mlflow_model"
+# The file that the metrics are from; a run is repeated with the same one.
+METRICS = "metrics"
 
 T = TypeVar("T")
 
@@ -104,6 +106,13 @@ class LocalData:
                 continue
             tree = self._tried(f"The model {name!r}", partial(self._tree, model.folder))
             yield Data(name, MODEL, model.folder.as_uri(), tree=tree)
+
+    def metrics_file(self, file: Watched | None) -> Iterator[Data]:
+        """Yield the metrics file, if one was named, whether it was written or not."""
+        if file is not None:
+            what = f"The metrics file {file.name!r}"
+            tree = self._tried(what, partial(self._tree, file.path)) if file.path.exists() else None
+            yield Data(printable(file.name), METRICS, file.path.as_uri(), tree=tree)
 
     def metrics(self, file: Watched | None) -> dict[str, float]:
         """Return the numbers of a metrics file that the command wrote; say what of it is none."""

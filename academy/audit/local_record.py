@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 from academy.audit import command_line, mlflow_runs, secrecy
 from academy.audit.foreground import End
 from academy.audit.local_data import LocalData
-from academy.audit.local_request import TRACKING, Before, Ended, Request
-from academy.audit.mlflow_runs import NotReadable, TrackedRun
+from academy.audit.local_request import Before, Ended, Request
+from academy.audit.mlflow_runs import TrackedRun
 from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.secrecy import Masked
 from academy.audit.surroundings import Surroundings
-from academy.evidence.credentials import printable, without_credentials
+from academy.evidence.credentials import printable
 from academy.evidence.evidence import Evidence
 from academy.evidence.sightings import named
 
@@ -23,7 +23,7 @@ from academy.evidence.sightings import named
 def record_of(request: Request, before: Before, local: LocalData, around: Surroundings, end: Ended) -> Record:
     """Return the record, reading the data, the outputs and MLflow's runs as they are now."""
     masked = secrecy.masked([printable(word) for word in request.command])
-    tracked, unread = _tracked(before)
+    tracked, unread = before.mlflow.runs(before.began_ms)
     run = mlflow_runs.chosen(tracked)
     metrics = {**(run.metrics if run else {}), **local.metrics(before.metrics)}
     arguments = command_line.script(masked.command)[1]
@@ -62,27 +62,10 @@ def _evidence(
         command=shlex.join(masked.command),
         code=before.code.tree,
         inputs=inputs,
-        outputs=(*outputs, *models),
+        outputs=(*outputs, *models, *local.metrics_file(before.metrics)),
         notes=(*before.code.notes, *around.notes, *local.notes),
-        variables=before.mlflow.set,
+        variables=tuple(sorted(before.mlflow.added)),
     )
-
-
-def _tracked(before: Before) -> tuple[list[TrackedRun], list[str]]:
-    """Return the MLflow runs that the command made, and what could not be read."""
-    found: list[TrackedRun] = []
-    notes = []
-    for database in before.mlflow.databases:
-        try:
-            found += mlflow_runs.runs_since(database, before.began_ms)
-        except NotReadable as error:
-            notes.append(error.message)
-    if not before.mlflow.readable:
-        address = printable(without_credentials(before.mlflow.address))
-        notes.append(
-            f"{TRACKING} is {address}: what the command logged there is not on record here, if it logged any."
-        )
-    return found, notes
 
 
 def _links(evidence: Evidence) -> Iterator[Link]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from academy.audit.foreground import End
 from academy.audit.local_data import Watched
+from academy.audit.mlflow_place import MLflowPlace
 from academy.audit.snapshot import Snapshot
-
-TRACKING = "MLFLOW_TRACKING_URI"
 
 
 @dataclass(frozen=True)
@@ -26,20 +25,6 @@ class Request:
 
 
 @dataclass(frozen=True)
-class MLflow:
-    """Where MLflow's runs may come to be, and the command's environment, with what was ``set`` for MLflow.
-
-    ``address`` is where MLflow is told to keep them; ``readable`` whether that is one of the ``databases``.
-    """
-
-    address: str
-    readable: bool
-    databases: tuple[Path, ...]
-    variables: Mapping[str, str]
-    set: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Before:
     """What was noted before the command started; ``began_ms`` is Unix time."""
 
@@ -50,7 +35,7 @@ class Before:
     data: Sequence[Watched]
     outputs: Sequence[Watched]
     metrics: Watched | None
-    mlflow: MLflow
+    mlflow: MLflowPlace
 
 
 @dataclass(frozen=True)

@@ -99,19 +99,6 @@ class Survey:
         return Path(answer.stdout.strip() or executable)
 
 
-def mlflow_version(python: Interpreter) -> str:
-    """Return the version of MLflow beside a Python, without asking it; empty when none is seen."""
-    if python.executable is None:
-        return ""
-    prefix = python.executable.parent.parent
-    for place in ("lib/python*/site-packages", "lib/python*/dist-packages"):
-        for found in sorted(prefix.glob(f"{place}/mlflow*-*.dist-info")):
-            name, _, version = found.name.removesuffix(".dist-info").partition("-")
-            if name in ("mlflow", "mlflow_skinny"):
-                return version
-    return ""
-
-
 def _changed_ns(found: Software) -> int:
     try:
         return Path(found.site).stat().st_mtime_ns if found.site else 0

@@ -208,9 +208,13 @@ class AuditFolder:
         """A database for MLflow, for scripts that were not told another one."""
         return self.root / (f"mlflow-{label}.db" if label else "mlflow.db")
 
+    def tracking_folder(self, label: str = "") -> Path:
+        """The same for versions of MLflow that keep runs in a folder."""
+        return self.root / (f"mlruns-{label}" if label else "mlruns")
+
     @property
     def artifacts(self) -> Path:
-        """What those runs log to MLflow: files and models."""
+        """What runs in a database log to MLflow: files and models."""
         return self.root / "mlartifacts"
 
     @property
