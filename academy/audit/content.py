@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -24,12 +24,19 @@ from academy.paths import AuditFolder
 class Contents:
     """Checks records one after the other; what several of them name is read once."""
 
-    def __init__(self, shelf: Shelf, findings: Findings, folder: AuditFolder | None) -> None:
+    def __init__(
+        self,
+        shelf: Shelf,
+        findings: Findings,
+        folder: AuditFolder | None,
+        looking: Callable[[str], None] | None = None,
+    ) -> None:
         self._shelf = shelf
         self._findings = findings
         self._folder = folder
+        self._looking = looking
         self._sites: dict[tuple[str, str], Mapping[str, Package]] = {}
-        self._changed: dict[tuple[str, str], Sequence[str]] = {}
+        self._changed: dict[str, Mapping[str, Sequence[str]]] = {}
 
     def check(self, sealed: Sealed, record: Record) -> None:
         """Check all that a record says of what can be looked at from here."""
@@ -86,11 +93,18 @@ class Contents:
                 f"{recorded.sha256}, found {found.sha256}."
             )
         else:
-            key = (site, recorded.name)
-            if key not in self._changed:
-                self._changed[key] = packages.changed_files(Path(site), recorded.name)
-            for changed in self._changed[key]:
+            for changed in self._changed_in(site).get(canonicalize_name(recorded.name), ()):
                 yield f"{recorded.version} in {site}: {changed}"
+
+    def _changed_in(self, site: str) -> Mapping[str, Sequence[str]]:
+        if site not in self._changed:
+            changed: dict[str, list[str]] = {}
+            for name, files in packages.changed_in_all(Path(site)):
+                changed.setdefault(canonicalize_name(name), []).extend(files)
+                if self._looking is not None:
+                    self._looking(f"files of {name}")
+            self._changed[site] = changed
+        return self._changed[site]
 
     def _found(self, software: Software) -> Mapping[str, Package]:
         """Return what is installed now; what lies in other folders on its Python's path is asked of that."""

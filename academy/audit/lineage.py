@@ -17,6 +17,7 @@ _TO = frozenset({Relation.WROTE, Relation.ENDPOINT})
 _VERSIONED = re.compile(r".*/(?:data|models|environments)/([^/]+)/versions/([^/]+)", re.IGNORECASE)
 _DEPLOYED = re.compile(r".*/onlineEndpoints/([^/]+)/deployments/([^/]+)", re.IGNORECASE)
 _NAMED = re.compile(r".*/(?:jobs|onlineEndpoints)/([^/]+)", re.IGNORECASE)
+_DATASTORE = re.compile(r"azureml://subscriptions/.*?(/datastores/.+)", re.IGNORECASE)
 _KINDS = (
     (re.compile(r".*/onlineEndpoints/[^/]+/deployments/[^/]+", re.IGNORECASE), "deployment"),
     (re.compile(r".*/onlineEndpoints/[^/]+", re.IGNORECASE), "endpoint"),
@@ -123,7 +124,9 @@ def links_of(sealed: Sealed) -> tuple[Link, ...]:
 
 
 def called(target: str) -> str:
-    """Return how people call what a link names: ``iris:1`` for a data asset's id; a URI as it is."""
+    """Return how people call what a link names: ``iris:1`` for a data asset's id; a URI without workspace."""
+    if stored := _DATASTORE.fullmatch(target):
+        return f"azureml:/{stored[1]}"
     if versioned := _VERSIONED.fullmatch(target):
         return f"{versioned[1]}:{versioned[2]}"
     if deployed := _DEPLOYED.fullmatch(target):

@@ -44,14 +44,17 @@ def verify(
     findings = Findings()
     _chain(findings, records, head)
     shelf = Shelf(records)
-    contents = Contents(shelf, findings, folder)
     chosen = records if target_id is None else _of_target(target_id, shelf)
-    for number, sealed in enumerate(chosen):
+    done = 0
+
+    def looking(text: str) -> None:
         if progress is not None:
-            progress(number, len(chosen), f"record {sealed.sequence}")
+            progress(done, len(chosen), text)
+
+    contents = Contents(shelf, findings, folder, looking)
+    for done, sealed in enumerate(chosen):  # noqa: B007  what is looked at is told with how far it is
+        looking(f"record {sealed.sequence}")
         _record(findings, sealed, shelf, contents)
-    if progress is not None:
-        progress(len(chosen), len(chosen), "")
     return findings.done()
 
 
@@ -59,12 +62,17 @@ def verify_chain(records: Sequence[Sealed], head: Head) -> Verification:
     """Check the chain of all records, and no file."""
     findings = Findings()
     _chain(findings, records, head)
+    if records:
+        findings.unchecked.append(
+            "What records say of files, data and packages: name a target, such as --job NAME, or give --all."
+        )
     return findings.done()
 
 
 def verify_part(records: Sequence[Sealed], head: Head) -> Verification:
     """Check records taken out of a ledger: their own hashes, those next to one another, and their links."""
     findings = Findings()
+    findings.checked.append(f"{_count(len(records))}, each against its own hash.")
     shelf = Shelf(records)
     before: Sealed | None = None
     for sealed in records:
@@ -74,7 +82,6 @@ def verify_part(records: Sequence[Sealed], head: Head) -> Verification:
         _follows(findings, sealed, before)
         _links(findings, sealed, shelf, whole=False)
         before = sealed
-    findings.checked.append(f"{_count(len(records))}, each against its own hash.")
     _end_of_part(findings, records, head)
     findings.unchecked.append(
         "The files, packages and data that the records name: they are where the records were written."

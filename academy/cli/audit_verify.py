@@ -160,6 +160,7 @@ class _Bar:
                 file=sys.stderr,
                 disable=None,
                 leave=False,
+                miniters=0,
                 delay=DELAY_S,
             )
         self._bar.set_postfix_str(text, refresh=False)

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,6 +60,16 @@ def changed_files(site: Path, name: str) -> list[str]:
         if _name_and_version(site / entry)[0] == normalised(name):
             changed += _changed(site, site / entry)
     return sorted(changed)
+
+
+def changed_in_all(site: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield the name of each package and what ``changed_files`` says of it; several are read at once."""
+
+    def one(entry: str) -> tuple[str, list[str]]:
+        return _name_and_version(site / entry)[0], sorted(_changed(site, site / entry))
+
+    with ThreadPoolExecutor() as pool:
+        yield from pool.map(one, distributions(site))
 
 
 def distributions(site: Path) -> list[str]:
