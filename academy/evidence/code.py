@@ -8,12 +8,16 @@ from pathlib import Path
 
 from academy.evidence.credentials import printable, without_credentials
 from academy.evidence.evidence import Git
+from academy.paths import AuditFolder
 
 # A repository on a slow disk can take long to compare; then it is not known whether it is dirty.
 _PATIENCE_S = 10.0
 
 # What a repository's own settings could have git run, or wait for.
 _QUIET = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
+
+# The audit trail changes with every run that is put into it.
+_NO_CODE = f":(exclude,glob)**/{AuditFolder.NAME}/**"
 
 
 def git(folder: Path) -> Git | None:
@@ -25,7 +29,7 @@ def git(folder: Path) -> Git | None:
     commit = _said(folder, "rev-parse", "--verify", "HEAD")
     if not commit:
         return None
-    status = _said(folder, "status", "--porcelain", "--", ".")
+    status = _said(folder, "status", "--porcelain", "--", ".", _NO_CODE)
     return Git(
         commit=commit,
         repository=_repository(folder),
