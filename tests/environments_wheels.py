@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import os
 import subprocess
@@ -61,7 +63,13 @@ def wheel(
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
         for path, text in files.items():
             archive.writestr(path, text)
-        archive.writestr(f"{info}/RECORD", "".join(f"{path},,\n" for path in [*files, f"{info}/RECORD"]))
+        recorded = "".join(f"{path},{_recorded(text)}\n" for path, text in files.items())
+        archive.writestr(f"{info}/RECORD", f"{recorded}{info}/RECORD,,\n")
+
+
+def _recorded(text: str) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+    return f"sha256={digest},{len(text.encode())}"
 
 
 def waiting_source(folder: Path, name: str, version: str, *, began: Path, go: Path) -> None:

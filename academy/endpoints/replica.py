@@ -6,6 +6,7 @@ outlives the service, starts a replica again that has died, and ends when its fo
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -142,7 +143,8 @@ class Supervisor:
         except Interrupted:
             raise
         except Exception:  # noqa: BLE001  whatever it is: it is in the log, and the replicas are what counts
-            append(self._folder.supervisor_log, traceback.format_exc())
+            with contextlib.suppress(OSError):  # the disk may be full
+                append(self._folder.supervisor_log, traceback.format_exc())
 
     def _serving(self, built: BuiltEnvironment | None) -> Serving:
         plan, folder, model = self._plan, self._folder, None

@@ -17,6 +17,7 @@ from academy.evidence.evidence import Gpu, Machine
 
 # The driver answers in a tenth of a second; one that hangs is not waited for.
 _PATIENCE_S = 5.0
+_END_S = 0.5
 
 _QUERY = ["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader,nounits"]
 
@@ -76,21 +77,27 @@ def _mebibytes(text: str) -> int | None:
 def _said(command: list[str]) -> str:
     """Return what a command prints; nothing when it fails or takes long.
 
-    It writes into a file and is not waited for after it was killed: a process that is stuck in a driver
-    cannot be killed, and would hold up whoever reads from it.
+    It writes into a file, and is not waited for long after it was killed: a process that is stuck in a
+    driver cannot be killed, and would hold up whoever reads from it.
     """
-    with tempfile.TemporaryFile() as out:
-        try:
+    try:
+        with tempfile.TemporaryFile() as out:
             process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL, cwd="/"
             )
-        except OSError:
-            return ""
-        try:
-            if process.wait(_PATIENCE_S) != 0:
-                return ""
-        except subprocess.TimeoutExpired:
-            process.kill()
-            return ""
-        out.seek(0)
-        return out.read().decode(errors="replace")
+            if _ended_well(process):
+                out.seek(0)
+                return out.read().decode(errors="replace")
+    except OSError:
+        return ""  # it cannot be started, or there is no room for what it says
+    return ""
+
+
+def _ended_well(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        return process.wait(_PATIENCE_S) == 0
+    except subprocess.TimeoutExpired:
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_END_S)
+        return False

@@ -158,7 +158,8 @@ class Supervisor:
         except FileNotFoundError:
             return  # the job's folder was removed
         except Exception:  # noqa: BLE001  whatever it is: in the supervisor's log, and the record follows
-            traceback.print_exc()
+            with contextlib.suppress(OSError):  # the disk may be full
+                traceback.print_exc()
 
     def rehearse(self) -> None:
         """Do all that comes before and after a command, but not the command."""
