@@ -5,17 +5,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
+import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from azure.ai.ml import command
 from azure.ai.ml.entities import Environment
 from click.testing import CliRunner
+from uv import find_uv_bin
 
 from academy.cli.root import academy as root
 from academy.service.loopback import Loopback
@@ -133,9 +137,45 @@ def academy(home: Path, *arguments: str, **variables: str) -> Said:
     return Said(done.exit_code, done.stdout, done.stderr)
 
 
+def venv(folder: Path, *packages: str) -> Path:
+    """Make a virtual environment as a user does, with packages of PIP_FIND_LINKS; return its Python."""
+    uv, links = find_uv_bin(), os.environ["PIP_FIND_LINKS"]
+    subprocess.run([uv, "venv", "--quiet", "--python", THIS, folder], check=True)
+    source = ["--no-index", "--find-links", links]
+    install: list[str | Path] = [
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        folder / "bin" / "python",
+        *source,
+        *packages,
+    ]
+    subprocess.run(install, check=True)
+    return folder / "bin" / "python"
+
+
+def only_wheels(patch: pytest.MonkeyPatch, wheels: Path, cache: Path) -> None:
+    """Let packages come from a folder alone, and environments be built into a cache of their own."""
+    for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS"):
+        patch.delenv(name, raising=False)
+    patch.setenv("PIP_NO_INDEX", "1")
+    patch.setenv("PIP_FIND_LINKS", str(wheels))
+    patch.setenv("ACADEMY_ENVIRONMENT_CACHE", str(cache))
+
+
 def code(folder: Path, script: str) -> Path:
     """Write ``main.py`` into a folder of code, beside what it logs with."""
     folder.mkdir(exist_ok=True)
     (folder / "logging_by_http.py").write_text(LOG)
     (folder / "main.py").write_text(f"from logging_by_http import log\n{script}")
     return folder
+
+
+def until(condition: Callable[[], Any]) -> None:
+    """Wait for something to come about."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.02)

@@ -6,10 +6,8 @@ import re
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
@@ -29,7 +27,7 @@ from academy.service.kept_records import KeptRecords
 from academy.service.process import down
 from academy.store.ids import DEFAULT_WORKSPACE
 from tests.conftest import start
-from tests.reproduction_jobs import COMMAND, PATIENCE_S, Bench, code, wheel
+from tests.reproduction_jobs import COMMAND, PATIENCE_S, Bench, code, only_wheels, until, venv, wheel
 
 OWN = "azureml:academy:1"
 STEADY = """
@@ -62,11 +60,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     wheel(wheels, "counting", "1.5")
     wheel(wheels, "counting", "2.0")
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX", "UV_DEFAULT_INDEX", "UV_FIND_LINKS"):
-            patch.delenv(name, raising=False)
-        patch.setenv("PIP_NO_INDEX", "1")
-        patch.setenv("PIP_FIND_LINKS", str(wheels))
-        patch.setenv("ACADEMY_ENVIRONMENT_CACHE", str(root / "cache"))
+        only_wheels(patch, wheels, root / "cache")
         running = start(root / "home")
         yield Bench(running, wheels, running.client())
         down(running.home)
@@ -257,6 +251,23 @@ def test_models_and_deployments_lead_to_the_job_that_they_come_from(
     assert found["notes"][0] == "The deployment 'weighing/blue' serves 'weights:1'."
 
 
+def test_a_model_with_the_content_of_a_local_run_s_output_leads_to_that_run(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text("import counting; open('weights.txt', 'w').write(counting.VERSION)")
+    python = venv(tmp_path / ".venv", "counting==2.0")
+    assert (
+        bench.academy("audit", "run", "--output", "weights.txt", "--", str(python), "train.py").returncode
+        == 0
+    )
+    given = Model(name="local", version="1", path="weights.txt", type="custom_model")
+    bench.client.models.create_or_update(given)
+    found = bench.reproduced("--model", "local:1")
+    assert (found["original"]["id"], found["verdict"]) == ("run:train-1", "reproduced")
+    assert "'train-1' wrote files with the content of the model 'local:1'" in found["notes"][0]
+
+
 def test_a_model_without_a_run_says_what_can_be_done(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "weights.txt").write_text("from nowhere")
     given = Model(name="found", version="1", path=str(tmp_path / "weights.txt"), type="custom_model")
@@ -275,13 +286,6 @@ def test_what_was_deleted_or_never_was_is_said(bench: Bench, reading: str) -> No
     done = bench.academy("audit", "reproduce", "--job", "never-there")
     assert done.returncode == 3
     assert "There is no record of job 'never-there'" in done.stderr
-
-
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def marked(process: psutil.Process, root: Path) -> bool:

@@ -8,8 +8,10 @@ from collections.abc import Mapping, Sequence
 
 from rapidfuzz import process
 
+from academy.audit.local_data import METRICS, MODEL
 from academy.audit.record import Record
 from academy.errors import InvalidField, choices
+from academy.evidence.evidence import Data
 from academy.reproduction.result import ComparedMetric, ComparedOutput, Metric, Tolerance, Verdict
 
 # MLflow's own measurements of the machine; no two runs have the same.
@@ -62,9 +64,16 @@ def matches(recorded: Metric | None, found: Metric | None, tolerance: Tolerance)
 
 def outputs(recorded: Record, found: Record) -> tuple[ComparedOutput, ...]:
     """Return the outputs of both runs with the hashes of what is in them."""
-    before, now = _trees(recorded), _trees(found)
-    names = [*before, *(name for name in now if name not in before)]
-    return tuple(ComparedOutput(name, before.get(name), now.get(name)) for name in names)
+    before, now = _written(recorded), _written(found)
+    return tuple(
+        ComparedOutput(
+            name,
+            _sha256(before.get(name)),
+            _sha256(now.get(name)),
+            is_dated=item.kind == MODEL,
+        )
+        for name, item in {**now, **before}.items()
+    )
 
 
 def mismatches(
@@ -88,10 +97,14 @@ def verdict(
         return Verdict.DIFFERENT
     if any(metric.matches for metric in compared):
         return Verdict.REPRODUCED
-    known = [output.same for output in written]
+    known = [output.same for output in written if not output.is_dated]
     if not known or None in known:
         return Verdict.NOTHING_TO_COMPARE
     return Verdict.REPRODUCED if all(known) else Verdict.DIFFERENT
+
+
+def _sha256(item: Data | None) -> str | None:
+    return item.tree.sha256 if item and item.tree else None
 
 
 def shown(value: Metric | None) -> str:
@@ -99,9 +112,10 @@ def shown(value: Metric | None) -> str:
     return "missing" if value is None else value if isinstance(value, str) else f"{value:.10g}"
 
 
-def _trees(record: Record) -> dict[str, str | None]:
+def _written(record: Record) -> dict[str, Data]:
+    # The metrics file is compared as metrics.
     written = record.evidence.outputs if record.evidence else ()
-    return {item.name: item.tree.sha256 if item.tree else None for item in written}
+    return {item.name: item for item in written if item.kind != METRICS}
 
 
 def _sentence(metric: ComparedMetric, tolerance: Tolerance) -> str:

@@ -38,7 +38,7 @@ _COMMIT = re.compile(r"@[0-9a-f]{40}$")
 # How uv names the package that it cannot get.
 _CULPRITS = (
     re.compile(r"there is no version of (?P<name>[A-Za-z0-9._-]+==\S+?)(?: and|,)"),
-    re.compile(r"[Bb]ecause (?P<name>[A-Za-z0-9._-]+) was not found in the (?:package registry|cache)"),
+    re.compile(r"[Bb]ecause (?P<name>[A-Za-z0-9._-]+) was not found in the "),
     re.compile(r"Failed to (?:download|build) `(?P<name>[^`]+)`"),
     re.compile(r"Failed to fetch: \S+/simple/(?P<name>[A-Za-z0-9._-]+)/"),
     re.compile(r"Hash mismatch for `(?P<name>[^`]+)`"),

@@ -44,7 +44,7 @@ def origin(target: Target, sealed: Sealed, records: Records, local: LocalLedger 
     if record.kind is Kind.JOB:
         return Origin(sealed, record)
     if record.kind is Kind.RUN:
-        return Origin(sealed, record, local=local)
+        return _of_run(sealed, record, local)
     if record.kind is Kind.DELETION:
         raise NotReproducible(
             f"Of {target} nothing but its deletion is on record: it was made before there was an audit trail."
@@ -58,6 +58,16 @@ def newest(records: Records, id: str) -> Sealed | None:
     """Return the newest record of an id that is not of its deletion."""
     kept = [sealed for sealed in records.read(id=id) if sealed.body.get("kind") != Kind.DELETION]
     return kept[-1] if kept else None
+
+
+def _of_run(sealed: Sealed, record: Record, local: LocalLedger | None) -> Origin:
+    """Return the run itself, or the one that it repeats: what a repetition wrote is gone."""
+    for link in record.linked(Relation.REPRODUCES):
+        first = newest(local, link.target) if local else None
+        if first is not None:
+            said = f"The run {record.name!r} repeats {first.body['name']!r}, which is run again."
+            return Origin(first, first.record, (said,), local)
+    return Origin(sealed, record, local=local)
 
 
 def _of_deployment(record: Record, records: Records, local: LocalLedger | None) -> Origin:

@@ -30,11 +30,15 @@ _SUFFIX = re.compile(r"-reproduced-\d+$")
 
 def names(original: str) -> Iterator[str]:
     """Yield the names that a repetition of a job may have, in order."""
-    stem = _SUFFIX.sub("", original)[:_LONGEST_ORIGINAL]
     number = 1
     while True:
-        yield f"{stem}-reproduced-{number}"
+        yield f"{stem(original)}-reproduced-{number}"
         number += 1
+
+
+def stem(original: str) -> str:
+    """Return what the names of all repetitions begin with; those of a repetition are of its original."""
+    return _SUFFIX.sub("", original)[:_LONGEST_ORIGINAL]
 
 
 def repetition(

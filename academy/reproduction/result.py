@@ -47,11 +47,15 @@ class ComparedMetric:
 
 @dataclass(frozen=True)
 class ComparedOutput:
-    """One output's content in both runs, by hash. ``same`` None: one of them was not looked at."""
+    """One output's content in both runs, by hash. ``same`` None: one of them was not looked at.
+
+    ``is_dated`` says that it cannot be the same: MLflow writes a model's own id and the time into it.
+    """
 
     name: str
     recorded: str | None
     found: str | None
+    is_dated: bool = False
 
     @property
     def same(self) -> bool | None:

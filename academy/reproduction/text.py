@@ -63,6 +63,8 @@ def _row(metric: ComparedMetric) -> tuple[str, str, str, str, str]:
 
 
 def _output(output: ComparedOutput) -> str:
+    if output.is_dated and output.same is False:
+        return f"Output {output.name!r}: an MLflow model, which holds its own id and time."
     said = {
         True: "the same, byte for byte",
         False: "other bytes than on record",
