@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -89,7 +89,7 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as JSON values."""
-        return {**asdict(self), "metrics": {name: finite(value) for name, value in self.metrics.items()}}
+        return {**_plain(self), "metrics": {name: finite(value) for name, value in self.metrics.items()}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:
@@ -117,3 +117,14 @@ def finite(value: float | str) -> float | str:
     if isinstance(value, str) or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _plain(value: Any) -> Any:
+    # A record is made while the next job starts, and asdict takes four times as long.
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if is_dataclass(value):
+        return {name: _plain(item) for name, item in vars(value).items()}
+    return value

@@ -30,6 +30,9 @@ BEGINNING = "/academy/audit/records"
 
 _BATCH = 500
 _RETRY_S = 5.0
+
+# Changes come in groups, and whoever waits for a job has more use of this moment than its record has.
+_PAUSE_S = 0.1
 _CLOSE_S = 2.0
 _ENDS = {Kind.JOB: JOB_ENDS, Kind.MODEL: ("create",), Kind.DEPLOYMENT: DEPLOYMENT_ENDS}
 
@@ -74,6 +77,7 @@ class Recorder:
     def _follow(self) -> None:
         while not self._closed.is_set():
             self._wakeup.wait()
+            self._closed.wait(_PAUSE_S)
             self._wakeup.clear()
             try:
                 self._catch_up(self._closed)
