@@ -41,7 +41,7 @@ of it is left out; the report then says so:
 \b
 Exit status:
   0  ready, or ready after the tests that the report names
-  1  blocked; the report says by what
+  1  blocked: the report says by what; or a target file that is not valid
   2  the command line is not valid
   3  no such model, job, environment, version or file
 """

@@ -92,8 +92,8 @@ def _system(here: Host, there: Host) -> Iterator[Difference]:
             here.architecture,
             there.architecture,
             Severity.RETEST,
-            f"{here.architecture} becomes {there.architecture}: other wheels, which not all packages have, and "
-            "the last digits of results may differ.",
+            f"{here.architecture} becomes {there.architecture}: other wheels, which not all packages have, "
+            "and the last digits of results may differ.",
             f"Install the packages on {there.architecture} and score the sample there.",
         )
 
@@ -149,8 +149,8 @@ def _gpus(subject: Subject, origin: End, goal: End) -> Iterator[Difference]:
         )  # fmt: skip
     elif here and there == () and subject.kind is not SubjectKind.ENVIRONMENT:
         text = (
-            f"It was made on a machine with {here[0].name}, and there is no GPU: what was saved on one has to "
-            "be loaded on the processor (in PyTorch with map_location='cpu'), and is slower."
+            f"It was made on a machine with {here[0].name}, and there is no GPU: what was saved on one has "
+            "to be loaded on the processor (in PyTorch with map_location='cpu'), and is slower."
         )
         step = "Score the sample without a GPU, and measure how long an answer takes."
         yield Difference(Area.HARDWARE, "GPU", here[0].name, "none", Severity.RETEST, text, step)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
@@ -44,12 +44,31 @@ def differences(subject: Subject, origin: End, goal: End) -> Iterator[Difference
     needed = needs(subject, origin)
     names = {*origin.packages, *goal.packages, *needed}
     held = subject.pickled.packages if subject.pickled else ()
+    found = []
     for name in sorted(names, key=lambda name: (name not in needed, name not in held, name)):
         if name in MLFLOW and name not in needed and needed & set(MLFLOW):
             continue  # the two bring the same files; the one that is asked for speaks for both
-        found = _one(name, name in needed, subject, origin, goal)
-        if found is not None:
-            yield found
+        one = _one(name, name in needed, subject, origin, goal)
+        found += [one] if one is not None else []
+    if not needed:
+        yield from _nothing_asked_for(found)
+    yield from found
+
+
+def _nothing_asked_for(found: Sequence[Difference]) -> Iterator[Difference]:
+    """Yield the one test that stands for all packages, when nothing tells which of them count."""
+    others = [
+        one
+        for one in found
+        if one.origin and one.goal and apart(one.name, one.origin, one.goal) > Apart.PATCH
+    ]
+    counted = others + [one for one in found if one.goal is None]
+    if counted:
+        names = ", ".join(f"{one.name} {one.origin} → {one.goal or 'not there'}" for one in counted[:3])
+        more = ", …" if len(counted) > 3 else ""
+        text = f"Nothing says which packages it asks for, and {len(counted)} differ ({names}{more})."
+        step = "Write down which packages it imports, and have these in the same versions at both ends."
+        yield Difference(Area.PACKAGE, "packages", None, None, Severity.RETEST, text, step, needed=True)
 
 
 def _one(name: str, needed: bool, subject: Subject, origin: End, goal: End) -> Difference | None:
@@ -202,5 +221,5 @@ def _mend(name: str, here: str, there: str, origin: End, goal: End) -> str:
     was, is_now = (series(end.python) if end.python else None for end in (origin, goal))
     on = ""
     if was and is_now and was != is_now:
-        on = f" (on Python {was}, as where it was made, if {is_now} has it not)"
+        on = f", with Python {was} if there is no such release for {is_now}"
     return f"Install {name}=={here} at the goal{on}, or make it again with {name}=={there}."

@@ -140,7 +140,8 @@ class Shelf:
     def _no_name(self, collection: str, name: str) -> NotFound:
         there = self._names(self.workspace.child(collection))
         if collection == "environments":
-            there += [one for one in curated.names() if one not in there]
+            # A workspace lists the curated ones too, under longer names.
+            there = [one for one in there if not one.startswith(curated.PREFIX)] + curated.names()
         listed = choices(there[:_NAMES_SHOWN], in_order=True)
         more = f", and {len(there) - _NAMES_SHOWN} more" if len(there) > _NAMES_SHOWN else ""
         return NotFound(

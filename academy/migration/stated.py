@@ -19,7 +19,7 @@ from academy.migration.report import Host
 from academy.migration.versions import pins
 from academy.paths import environment_cache, read_json, writable_environment_cache
 
-_LOCKED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;\\]+)", re.MULTILINE)
+_LOCKED = re.compile(r"^[A-Za-z0-9][^\\#\n]*", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,8 @@ def of_spec(spec: EnvironmentSpec) -> Stated:
             )
     lock = spec.lock_for(interpreter)
     if lock is not None:
-        locked = {
-            normalised(name): version
-            for name, version in _LOCKED.findall(lock.path.read_text(encoding="utf-8"))
-        }
+        lines = _LOCKED.findall(lock.path.read_text(encoding="utf-8"))
+        locked, _ = pins(lines, python=interpreter.version)
         return Stated(locked, {}, True, interpreter.version, f"the lock of {spec.label}")
     pinned, limited = pins(spec.requirements)
     return Stated(

@@ -36,21 +36,24 @@ def _data(subject: Subject, use: DataUse, goal: End) -> Difference:
             "Put it there again, or name other data.", needed=True,
         )  # fmt: skip
     if goal.is_this_machine and use.path is not None and (goal.cell in _IN_SERVICE or not model):
-        text = f"{use.name} lies on this machine ({here}); what runs there reads it."
+        text = (
+            "The model's files lie in the home of this machine's service, which runs there, too."
+            if model
+            else f"{use.name} lies on this machine ({here}), where it can be read."
+        )
         return Difference(Area.DATA, use.name, here, here, Severity.NOTE, text)
     if model:
         text = "The model's files lie in the home of this machine's service, where nobody else reads them."
         name, version = subject.name.split(":")
-        step = (
-            f"Take them along: academy model download --name {name} --version {version} --download-path DIR"
-        )
+        command = f"academy model download --name {name} --version {version} --download-path DIR"
+        step = f"Take the model's files along: {command}"
         return Difference(Area.DATA, use.name, here, None, Severity.NOTE, text, step)
     if use.uri.startswith(_WEB):
         text = f"{use.name} is {use.uri}: whether the goal reaches that address is not known."
-        step = "Fetch it once from there."
+        step = f"Fetch {use.name} once from there."
     else:
         text = f"{use.name} is {use.uri}, which this machine keeps: whether the goal reaches it is not known."
-        step = f"Copy it there, or give it a way in, and name it in the target file's 'data' ({use.uri})."
+        step = f"Copy {use.name} there, or give it a way in, and name its path in the target file's 'data'."
     return Difference(Area.DATA, use.name, here, None, Severity.RETEST, text, step, needed=True)
 
 
@@ -64,7 +67,8 @@ def _listed(use: DataUse, reachable: tuple[str, ...]) -> Difference:
     text = f"{use.name} is {use.uri}, and the target file's 'data' does not name it: it cannot be read there."
     return Difference(
         Area.DATA, use.name, places[-1], None, Severity.BLOCKS, text,
-        "Copy it there, or give the people and machines there access, and name it in 'data'.", needed=True,
+        f"Copy {use.name} there, or give the machines there access, and name its path in 'data'.",
+        needed=True,
     )  # fmt: skip
 
 

@@ -31,11 +31,11 @@ _VERDICTS = {
     Verdict.BLOCKED: "Blocked",
 }
 _KINDS = {
-    MoveKind.SAME: "the same cell at both ends: the comparison is of the two places",
-    MoveKind.USUAL: "the usual way",
-    MoveKind.CROSSING: "a crossing to the other side: possible and costly",
-    MoveKind.SIDEWAYS: "sideways: the same stage, on other machines",
-    MoveKind.BACK: "back, from inference to training",
+    MoveKind.SAME: "the same cell at both ends",
+    MoveKind.USUAL: "a usual move",
+    MoveKind.CROSSING: "crossing over to the other side",
+    MoveKind.SIDEWAYS: "a sideways move",
+    MoveKind.BACK: "a move back",
 }
 _HEADINGS = {
     Severity.BLOCKS: "What blocks",
@@ -53,12 +53,12 @@ def _lines(report: Migration) -> Iterator[str]:
     subject, move = report.subject, report.move
     yield from _wrapped(
         f"{_VERDICTS[report.verdict]}: {subject.kind} {subject.name} from {move.origin} to {move.goal}"
+        f" ({_KINDS[move.kind]})"
     )
     for reason in report.reasons:
         yield from _item(reason)
     yield from _heading("The way")
-    yield from _wrapped(f"{move.origin} → {move.goal}: {_KINDS[move.kind]}.", "  ")
-    yield from _wrapped(move.summary, "  ")
+    yield from _wrapped(f"{move.origin} → {move.goal}, {_KINDS[move.kind]}: {move.summary}", "  ")
     yield "  Its price:"
     for price in move.price:
         yield from _item(price, "  ")
@@ -70,6 +70,11 @@ def _lines(report: Migration) -> Iterator[str]:
     for severity in Severity:
         yield from _differences(report, severity)
     yield from _trial(report)
+    settled = [one.text for one in report.differences if one.settled]
+    if settled:
+        yield "  That answers for:"
+        for text in settled:
+            yield from _item(text, "  ")
     yield from _heading("To test again")
     for test in report.retests:
         yield from _item(f"{'[done] ' if test.done else ''}{test.name}: {test.why}", "  ")
@@ -100,7 +105,7 @@ def _end(title: str, end: End) -> Iterator[str]:
 
 
 def _differences(report: Migration, severity: Severity) -> Iterator[str]:
-    found = [one for one in report.differences if one.severity is severity]
+    found = [one for one in report.differences if one.severity is severity and not one.settled]
     unasked = [one for one in found if one.area is Area.PACKAGE and not one.needed]
     rest = [one for one in found if one not in unasked]
     if not found:
@@ -113,10 +118,9 @@ def _differences(report: Migration, severity: Severity) -> Iterator[str]:
 
 
 def _difference(one: Difference) -> Iterator[str]:
-    state = " The trial has shown that the answers are the same." if one.settled else ""
-    yield from _wrapped(f"{one.text}{state}", f"  {one.area:<9}", " " * 11)
+    yield from _wrapped(one.text, f"  {one.area:<9}", " " * 11)
     # A note's step is not always to be taken; the others are under Next steps, too.
-    if one.next_step and not one.settled:
+    if one.next_step:
         yield from _wrapped(f"→ {one.next_step}", " " * 11, " " * 13)
 
 

@@ -32,7 +32,7 @@ def settled(differences: Iterable[Difference], trial: Trial, goal: End) -> tuple
     return tuple(
         replace(one, settled=True)
         if answered
-        and (one.severity is Severity.RETEST or one.goal is None)
+        and (one.severity is Severity.RETEST or (one.severity is Severity.BLOCKS and one.goal is None))
         and (one.area is Area.PACKAGE or (one.area in _ANSWERED and same_python))
         else one
         for one in differences
@@ -82,7 +82,8 @@ def retests(
     subject: Subject, move: Move, differences: Sequence[Difference], trial: Trial
 ) -> tuple[Retest, ...]:
     """Return what has to be tested again, derived from what differs and where it goes."""
-    areas = {one.area for one in differences if one.severity is not Severity.NOTE}
+    counted = [one for one in differences if not one.settled or one.goal is not None]
+    areas = {one.area for one in counted if one.severity is not Severity.NOTE}
     return tuple(_retests(subject, move, areas, trial))
 
 
@@ -131,7 +132,8 @@ def next_steps(
     tests = [one.next_step for one in differences if one.severity is Severity.RETEST and not one.settled]
     if decided is Verdict.BLOCKED:
         again = "Then run this command again."
-        steps = [*blocks, trial.next_step, *([] if blocks else [_after_failure(trial)]), again]
+        tried = "" if trial.outcome is TrialOutcome.LEFT_OUT else trial.next_step
+        steps = [*blocks, tried, *([] if blocks else [_after_failure(trial)]), again]
     else:
         steps = [*tests, trial.next_step, *_take(subject, move, differences)]
     return tuple(dict.fromkeys(step for step in steps if step))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import IntEnum
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -32,7 +33,7 @@ def apart(name: str, first: str, second: str) -> Apart:
         one, two = Version(first), Version(second)
     except InvalidVersion:
         return Apart.SAME if first == second else Apart.MAJOR
-    if one.public == two.public:
+    if Version(one.public) == Version(two.public):
         return Apart.SAME if one == two else Apart.BUILD
     if normalised(name) in _CALENDAR:
         return Apart.PATCH
@@ -49,8 +50,12 @@ def is_older(first: str, second: str) -> bool:
         return False
 
 
-def pins(lines: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what requirement lines pin (name → version), and what they only limit (name → condition)."""
+def pins(lines: Iterable[str], *, python: str | None = None) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what requirement lines pin (name → version), and what they only limit (name → condition).
+
+    Lines for other platforms, or other Pythons than ``python``, do not count.
+    """
+    where = {} if python is None else {"python_version": series(python), "python_full_version": python}
     pinned: dict[str, str] = {}
     limited: dict[str, str] = {}
     for line in lines:
@@ -58,7 +63,7 @@ def pins(lines: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
             wanted = Requirement(line)
         except InvalidRequirement:
             continue  # a URL or a path: what it holds is known when it is built
-        if wanted.marker is not None and not wanted.marker.evaluate():
+        if wanted.marker is not None and not wanted.marker.evaluate(where):
             continue
         name = normalised(wanted.name)
         exact = [one.version for one in wanted.specifier if one.operator in ("==", "===")]
