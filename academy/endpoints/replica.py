@@ -135,6 +135,7 @@ class Supervisor:
         """
         left = any(replica.process and replica.process.is_alive() for replica in self._state.replicas)
         if left and self._folder.evidence_file.exists():
+            self._note("Replicas run already: what they run on is written down.")
             return
         deadline = time.monotonic() + _READING_S
         try:

@@ -24,6 +24,9 @@ _OF_INSTALLER = frozenset(
     {"INSTALLER", "RECORD", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json"}
 )
 
+# The older ones are forbidden in a RECORD, and any other is not worth the trouble.
+_ALGORITHMS = ("sha256", "sha384", "sha512")
+
 _SUFFIXES = (".dist-info", ".egg-info")
 
 
@@ -53,12 +56,10 @@ def changed_files(site: Path, name: str) -> list[str]:
     """Return the files of a package whose content is not what was installed; one that is gone is named so.
 
     Every file that its RECORD has a hash of is read. Of a package without RECORD (``sha256`` is None)
-    nothing can be said, and the list is empty, as it is for one that is not installed.
+    nothing can be said, and the list is empty, as it is for one that is not installed. Of a file that
+    several packages bring, any of their contents is right: the last one installed has won.
     """
-    changed: list[str] = []
-    for entry in distributions(site):
-        if _name_and_version(site / entry)[0] == normalised(name):
-            changed += _changed(site, site / entry)
+    changed = [file for folder in _folders(site, normalised(name)) for file in _changed(site, folder)]
     return sorted(changed)
 
 
@@ -76,6 +77,13 @@ def distributions(site: Path) -> list[str]:
     """Return the names of the folders and files in which packages say what they are, sorted."""
     # pip renames what it could not delete to a name that begins with a tilde.
     return sorted(name for name in os.listdir(site) if name.endswith(_SUFFIXES) and not name.startswith("~"))
+
+
+def _folders(site: Path, name: str) -> list[Path]:
+    """Return where a package says what it is; its name is in the folder's, or else in a file in it."""
+    everything = [site / entry for entry in distributions(site)]
+    by_name = [folder for folder in everything if normalised(folder.name.partition("-")[0]) == name]
+    return by_name or [folder for folder in everything if _name_and_version(folder)[0] == name]
 
 
 def _package(folder: Path) -> Package:
@@ -145,14 +153,25 @@ def _is_of_installer(name: str, folder: str) -> bool:
 
 def _changed(site: Path, folder: Path) -> Iterator[str]:
     for item in _recorded(folder):
-        algorithm, _, wanted = item.hash.partition("=")
-        if algorithm not in hashlib.algorithms_guaranteed:
-            continue
         try:
-            with open(site / item.name, "rb") as file:
-                digest = hashlib.file_digest(file, algorithm).digest()
+            as_installed = _is_as_recorded(site, item)
         except OSError as error:
             yield f"{printable(item.name)} ({(error.strerror or 'cannot be read').lower()})"
             continue
-        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != wanted.rstrip("="):
+        if not as_installed and not _is_of_another(site, item.name):
             yield printable(item.name)
+
+
+def _is_as_recorded(site: Path, item: Recorded) -> bool:
+    algorithm, _, wanted = item.hash.partition("=")
+    if algorithm not in _ALGORITHMS:
+        return True  # what cannot be computed cannot be compared
+    with open(site / item.name, "rb") as file:
+        digest = hashlib.file_digest(file, algorithm).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == wanted.rstrip("=")
+
+
+def _is_of_another(site: Path, name: str) -> bool:
+    """Say whether the file is as some package in the folder brought it."""
+    recorded = (item for entry in distributions(site) for item in _recorded(site / entry))
+    return any(item.name == name and _is_as_recorded(site, item) for item in recorded)
