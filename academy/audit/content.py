@@ -94,7 +94,7 @@ class Contents:
             )
         else:
             for changed in self._changed_in(site).get(canonicalize_name(recorded.name), ()):
-                yield f"{recorded.version} in {site}: {changed}"
+                yield f"{recorded.version} in {site}: {changed} is not what was installed."
 
     def _changed_in(self, site: str) -> Mapping[str, Sequence[str]]:
         if site not in self._changed:

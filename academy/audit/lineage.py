@@ -184,7 +184,8 @@ def _step(key: str, shelf: Shelf, sealed: Sealed | None, link: Link | None = Non
     target = link.target if link is not None else str(sealed.body.get("id", "")) if sealed else key
     if sealed is None:
         kind = next((kind for pattern, kind in _KINDS if pattern.fullmatch(target)), "data")
-        return Step(key, kind, called(target), sha256=link.sha256 if link else None)
+        sha256, gone = link.sha256 if link else None, shelf.by_id.get(key, [])
+        return Step(key, kind, called(target), sha256=sha256, deleted=gone[-1] if gone else None)
     model = sealed.body.get("model")
     content = model.get("sha256") if isinstance(model, Mapping) else None
     name, kind = str(sealed.body.get("name", "")), str(sealed.body.get("kind", ""))
