@@ -19,6 +19,7 @@ import pytest
 from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Record, Relation
 from academy.paths import AuditFolder, writable_environment_cache
+from tests.environments_wheels import waiting_source
 from tests.reproduction_jobs import COMMAND, PATIENCE_S, Said, academy, only_wheels, until, venv, wheel
 
 SCRIPT = """
@@ -227,3 +228,24 @@ def test_an_interruption_leaves_nothing(desk: Desk, number: signal.Signals) -> N
     assert not [one for one in children if one.is_running()]
     assert nothing_left()
     assert desk.ledger.head() == before
+
+
+def test_an_interruption_while_the_environment_is_built_leaves_nothing(desk: Desk, tmp_path: Path) -> None:
+    name = desk.run()
+    links, began = tmp_path / "links", tmp_path / "began"
+    links.mkdir()
+    waiting_source(links, "counting", "1.5", began=began, go=tmp_path / "go")
+    variables = {"PIP_FIND_LINKS": str(links), "UV_CACHE_DIR": str(tmp_path / "uv")}
+    with subprocess.Popen(
+        [COMMAND, "audit", "reproduce", "--run", name],
+        stderr=subprocess.PIPE,
+        env={**os.environ, **variables},
+    ) as process:
+        until(began.exists)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 143
+    assert len(children) > 1
+    until(lambda: not [one for one in children if one.is_running()])
+    assert nothing_left()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,7 @@ def run(arguments: Sequence[str], *, directory: Path, log: Callable[[str], None]
         pass_fds=(held,),
         text=True,
         errors="replace",
+        process_group=0,
     )
     with process:
         try:
@@ -59,7 +61,8 @@ def run(arguments: Sequence[str], *, directory: Path, log: Callable[[str], None]
                 last.append(text)
                 log(text)
         except BaseException:
-            process.kill()
+            # With what it has started: a package that is being compiled would go on without it.
+            os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode != 0:
         raise UvFailed(last)
