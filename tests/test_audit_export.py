@@ -194,7 +194,7 @@ def test_the_newest_record_is_shown_and_another_on_demand(folder: Path) -> None:
     kept = made.sealed(made.job(folder), made.model(folder), failed, made.deployment(folder))
     assert export(kept).sealed.sequence == 4
     assert export(kept, number=3).record.status == "Failed"
-    assert "Record 4 of its 2 (3, 4); --record N shows another." in told(export(kept))
+    assert "It has 2 records (3, 4); this is 4. --record N shows another." in told(export(kept))
     with pytest.raises(NotFound, match=r"'iris/blue' has no record 2. Its records: '3', '4'."):
         export(kept, number=2)
 

@@ -94,9 +94,8 @@ def _title(export: Export) -> Iterator[str]:
     record = export.record
     yield f"{record.kind.capitalize()} {record.name}: {record.status}"
     if len(export.several) > 1:
-        shown = ", ".join(map(str, export.several))
-        number = export.sealed.sequence
-        yield f"Record {number} of its {len(export.several)} ({shown}); --record N shows another."
+        shown, number = ", ".join(map(str, export.several)), export.sealed.sequence
+        yield f"It has {len(export.several)} records ({shown}); this is {number}. --record N shows another."
     deleted = next((step.deleted for step in export.steps if step.sealed is export.sealed), None)
     if deleted is not None:
         yield f"{deleted.body.get('who')} deleted it on {when(deleted.at)} UTC (record {deleted.sequence})."
