@@ -564,7 +564,6 @@ class TestCode:
     @pytest.mark.skipif(shutil.which("git") is None, reason="git says what is right")
     @pytest.mark.parametrize(
         "patterns",
-        # fmt: off
         [
             "*.log",
             "/build/",
@@ -583,7 +582,6 @@ class TestCode:
             "a/*/b",
             "# no",
         ],
-        # fmt: on
     )
     def test_patterns_mean_what_they_mean_to_git(self, folder: Path, patterns: str) -> None:
         names = ["a.py", "b.log", "d/b.log", "build/x.py", "src/build/y.py", "data/t.csv", "data/keep.csv"]

@@ -41,7 +41,7 @@ class _Run(ServiceCommand):
     "--output", multiple=True, metavar="PATH", help="A file or folder that it writes; repeat for more."
 )
 @click.option("--metrics", "metrics_file", metavar="FILE", help="JSON that it writes: names to numbers.")
-@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.argument("command", nargs=-1, type=click.UNPROCESSED, metavar="-- COMMAND [ARGUMENTS]...")
 def run(
     name: str | None,
     data: tuple[str, ...],
