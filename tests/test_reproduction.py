@@ -18,7 +18,7 @@ from academy.jobs.fresh import FRESH_ENVIRONMENT, REPRODUCES, FreshEnvironment
 from academy.jobs.plan import CommandPlan
 from academy.paths import ArtifactFolder
 from academy.reproduction import comparing
-from academy.reproduction.environment import Rebuild, differences, index, pinned
+from academy.reproduction.environment import Rebuild, differences, pinned, source
 from academy.reproduction.errors import NotReproducible
 from academy.reproduction.repeated import Repeated, reproduction
 from academy.reproduction.repetition import names, repetition
@@ -160,13 +160,17 @@ def test_packages_from_elsewhere_are_had_from_there() -> None:
 @pytest.mark.parametrize(
     ("variables", "address"),
     [
-        ({}, "https://pypi.org/simple"),
-        ({"PIP_INDEX_URL": "https://user:secret@host/simple"}, "https://host/simple"),
-        ({"UV_DEFAULT_INDEX": "http://one/", "PIP_INDEX_URL": "http://two/"}, "http://one/"),
+        ({}, "the package index https://pypi.org/simple"),
+        ({"PIP_INDEX_URL": "https://user:secret@host/simple"}, "the package index https://host/simple"),
+        (
+            {"UV_DEFAULT_INDEX": "http://one/", "PIP_INDEX_URL": "http://two/"},
+            "the package index http://one/",
+        ),
+        ({"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/a /b"}, "/a and /b; PIP_NO_INDEX has no index asked"),
     ],
 )
 def test_the_index_is_named_without_a_password(variables: dict[str, str], address: str) -> None:
-    assert index(variables) == address
+    assert source(variables) == address
 
 
 def test_an_environment_is_built_from_what_was_installed_and_nothing_else() -> None:

@@ -46,13 +46,15 @@ def unknown_inputs(evidence: Evidence, elsewhere: Mapping[str, Path]) -> Iterato
             yield f"The input {item.name!r} is not on this machine ({item.tree.path}): it is read anew."
 
 
-def refuse(differences: Sequence[str], what: str, anyway: bool) -> None:
+def refuse(
+    differences: Sequence[str], what: str, anyway: bool, *, advice: str = "Put back what changed"
+) -> None:
     """Raise ``NotReproducible`` with all differences, unless the caller wants to go on anyway."""
     if differences and not anyway:
         listed = "\n".join(f"  {text}" for text in differences)
         raise NotReproducible(
             f"{what} is not what it was, so the results would not tell much. Nothing was run.\n{listed}\n"
-            "Put back what changed, or go on with --anyway."
+            f"{advice}, or go on with --anyway."
         )
 
 

@@ -30,6 +30,8 @@ PYPI = "https://pypi.org/simple"
 # Which of them names the index that packages are looked for in first; uv's own go first.
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
+_TRUE = frozenset({"1", "true", "yes", "on"})
+
 # What every environment built here has, asked for or not.
 _ALWAYS_THERE = frozenset({"pip", "setuptools"})
 
@@ -130,11 +132,14 @@ def differences(recorded: Sequence[Package], found: Sequence[Package]) -> Iterat
             yield f"The package {name} {package.version} is there and was not on record."
 
 
-def index(environment: Mapping[str, str]) -> str:
-    """Return the address of the package index that is asked first, without a password in it."""
+def source(environment: Mapping[str, str]) -> str:
+    """Return where packages are looked for first, in words, without a password in them."""
+    if environment.get("PIP_NO_INDEX", "").lower() in _TRUE:
+        folders = " and ".join(environment.get("PIP_FIND_LINKS", "").split()) or "no folder at all"
+        return f"{folders}; PIP_NO_INDEX has no index asked"
     address = next((environment[name] for name in _INDEX_VARIABLES if environment.get(name)), PYPI)
     parts = urlsplit(address.split()[0])
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return f"the package index {parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()}"
 
 
 def _built(rebuild: Rebuild, what: str, say: Say, folder: Path) -> BuiltEnvironment:
@@ -144,8 +149,8 @@ def _built(rebuild: Rebuild, what: str, say: Say, folder: Path) -> BuiltEnvironm
         culprit = _culprit(error.message)
         named = f"the package {culprit}" if culprit else "a package"
         raise NotReproducible(
-            f"The environment of {what} cannot be built anew: {named} cannot be had from the package index "
-            f"{index(os.environ)}. Nothing was run, and nothing is left behind.\n{error.message}"
+            f"The environment of {what} cannot be built anew: {named} cannot be had from "
+            f"{source(os.environ)}. Nothing was run, and nothing is left behind.\n{error.message}"
         ) from error
 
 

@@ -30,6 +30,8 @@ from academy.reproduction.repetition import stem
 from academy.reproduction.stage import Stage, place_of, unmoved_outputs
 from academy.reproduction.wishes import Say, Wishes
 
+_ADVICE = "Put back what changed, or say with --data NAME=PATH where the data is as it was"
+
 _COMPLETED, _CANCELED = "Completed", "Canceled"
 
 # Set by 'academy audit run' for MLflow; with the new run it sets them anew.
@@ -49,7 +51,7 @@ def repeat_script(origin: Record, ledger: LocalLedger, wishes: Wishes, say: Say)
     places = _places(evidence, wishes.data)
     say(f"Looking at what {what} was made of …")
     found = [*_differences(ledger, evidence, places)]
-    beforehand.refuse(found, f"The run {origin.name!r}", wishes.anyway)
+    beforehand.refuse(found, f"The run {origin.name!r}", wishes.anyway, advice=_ADVICE)
     rebuild = Rebuild.of(evidence.software, _spec(origin, evidence))
     ledger.prepare()
     say(f"Building the environment of {what} anew …")
