@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -23,7 +24,6 @@ from academy.evidence.evidence import Package, Software
 from academy.evidence.kept_packages import kept_packages
 from academy.evidence.notes import Notes
 from academy.evidence.packages import packages
-from academy.paths import read_json
 
 # A Python on a network drive, with nothing in memory yet, takes seconds to start.
 _PATIENCE_S = 60.0
@@ -122,9 +122,18 @@ def _base(built: BuiltEnvironment) -> _Base:
         return _Base(platform.python_version(), platform.python_implementation(), Path(sys.executable))
     # The private folder of a job is deleted when it has ended; the shared one stays.
     folder = EnvironmentFolder(built.site.parents[2])
-    ready = read_json(folder.ready_file) or {}
-    version = ready.get("python", {}).get("version", built.minor)
-    return _Base(version, "CPython", folder.python if folder.python.exists() else built.python)
+    python = folder.python if folder.python.exists() else built.python
+    return _Base(_version(folder.root) or built.minor, "CPython", python)
+
+
+def _version(root: Path) -> str | None:
+    """Return the version that a virtual environment notes of its Python."""
+    with contextlib.suppress(OSError):
+        for line in (root / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition("=")
+            if name.strip() == "version_info":
+                return value.strip()
+    return None
 
 
 def _own_packages(built: BuiltEnvironment) -> tuple[Package, ...]:
