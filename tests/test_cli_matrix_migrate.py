@@ -46,7 +46,7 @@ def workshop(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A folder where a model was trained with a record; it is registered, and one without a sample is."""
     folder = tmp_path_factory.mktemp("workshop")
     (folder / "train.py").write_text(TRAIN)
-    audited = [Path(sys.executable).with_name("academy"), "audit", "run", "--output", "out", "--"]
+    audited = [str(Path(sys.executable).with_name("academy")), "audit", "run", "--output", "out", "--"]
     done = subprocess.run(
         [*audited, sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, timeout=300
     )
@@ -124,7 +124,10 @@ def test_job_is_compared_by_its_record_and_no_secret_is_told(
         command(
             command="cat ${{inputs.table}}",
             environment="azureml:academy:1",
-            inputs={"table": Input(type="uri_file", path=str(tmp_path / "t.csv"))},
+            inputs={
+                "table": Input(type="uri_file", path=str(tmp_path / "t.csv")),
+                "web": Input(type="uri_file", path="https://example.org/t.csv?sig=sesame", mode="direct"),
+            },
             environment_variables={"DB_PASSWORD": "hunter2"},
         )
     )
@@ -134,9 +137,10 @@ def test_job_is_compared_by_its_record_and_no_secret_is_told(
     way = ("--from", "hosted", "--to", "unmanaged", "--job", job.name)
     result = migrate(*way, "--target", str(target), "-o", "json")
     assert "hunter2" not in result.output
+    assert "sesame" not in result.output
     report = json.loads(result.stdout)
     blocks = {one["name"] for one in report["differences"] if one["severity"] == "blocks"}
-    assert (result.exit_code, blocks) == (1, {"table", "DB_PASSWORD"})
+    assert (result.exit_code, blocks) == (1, {"table", "web", "DB_PASSWORD"})
     assert f"audit record of job {job.name}" in report["origin"]["sources"][0]
     assert report["origin"]["host"]["cores"] == os.cpu_count()
     assert (report["move"]["kind"], report["trial"]["outcome"]) == ("crossing", "left out")
@@ -181,6 +185,7 @@ def test_environment_is_compared_by_its_packages_and_the_report_goes_to_a_file(
         (["--model", "tree", "--job", "a"], 2, "one of --model NAME:VERSION, --job NAME, --environment"),
         ([], 2, "Say what is to be moved"),
         (["--model", "tree", "--tolerance", "-1"], 2, "x>=0"),
+        (["--model", "tree", "--tolerance", "nan"], 2, "nan is no number to compare with"),
         (
             ["--model", "tree", "--target", "mended.yml", "--into", "a"],
             2,

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from academy.environments.built import own
+from academy.environments.built import BuiltEnvironment, own
 from academy.errors import InvalidField, NotFound
 from academy.evidence.digests import tree
 from academy.evidence.evidence import Data, Evidence, Gpu, Machine, Package, Software
@@ -35,7 +35,7 @@ from academy.migration.report import (
     TrialOutcome,
     Verdict,
 )
-from academy.migration.scoring import warnings_of
+from academy.migration.scoring import score, warnings_of
 from academy.migration.shelf import split
 from academy.migration.text import WIDTH, shown
 from academy.migration.trial import judged
@@ -374,6 +374,36 @@ def test_trial_is_judged_by_the_goal_first() -> None:
     failed = judged(good, bad, 1e-6)
     assert failed.outcome is TrialOutcome.GOAL_FAILED
     assert failed.text == "The goal's Python 3.10.13 fails to load the model: ValueError: incompatible dtype."
+
+
+def interpreter(folder: Path, script: str) -> BuiltEnvironment:
+    """Return an environment whose Python is a shell script."""
+    python = folder / "python"
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    return replace(own(), python=python, root=folder, bins=(folder,))
+
+
+@pytest.mark.parametrize(
+    ("script", "limit_s", "stage", "said"),
+    [
+        ("exec sleep 600", 0.3, "finish", "It did not end within 0 seconds and was ended."),
+        ("kill -SEGV $$", 60, "start", "Its process was ended by signal 11."),
+        (
+            "echo 'Traceback' >&2; echo '  File' >&2; echo 'ImportError: no mlflow' >&2; exit 1",
+            60,
+            "start",
+            "ImportError",
+        ),
+        ("exit 0", 60, "start", ""),
+    ],
+)
+def test_scoring_that_hangs_crashes_or_fails_is_told_by_its_last_lines(
+    tmp_path: Path, script: str, limit_s: float, stage: str, said: str
+) -> None:
+    (found,) = score(tmp_path, [interpreter(tmp_path, script)], limit_s=limit_s)
+    assert (found.failed, found.answer) == (stage, None)
+    assert (found.lines[0] if found.lines else "").startswith(said)
 
 
 def test_warnings_are_told_once_a_kind_and_those_for_developers_not_at_all() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from academy.cli.terminable import terminable
 from academy.cli.verb import Failure, Scope, ServiceCommand
 from academy.matrix.catalogue import CellId
 
@@ -103,6 +105,10 @@ def migrate(ctx: click.Context, /, **options: Any) -> None:
         raise click.UsageError(
             "Give --target or --into, not both: the one describes another place than the other."
         )
+    if not math.isfinite(options["tolerance"]):
+        raise click.BadParameter(
+            f"{options['tolerance']} is no number to compare with.", param_hint="--tolerance"
+        )
     scope: Scope = ctx.obj
     info = running(scope)
     asked = Asked(
@@ -116,7 +122,9 @@ def migrate(ctx: click.Context, /, **options: Any) -> None:
         with_trial=not options["no_trial"],
         workspace=_workspace(options),
     )
-    report = report_on(asked, info, _sources(info, options["ledger"]), log=_say)
+    sources = _sources(info, options["ledger"])
+    with terminable():  # so that the processes of a trial end with this one
+        report = report_on(asked, info, sources, log=_say)
     text = json.dumps(report.to_json(), indent=2) if options["output"] == "json" else shown(report)
     _write(text, options["to_file"])
     ctx.exit(BLOCKED if report.verdict == "blocked" else 0)

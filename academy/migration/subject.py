@@ -10,6 +10,7 @@ from typing import Any
 
 from academy.environments.spec import EnvironmentSpec
 from academy.errors import AcademyError, InvalidField
+from academy.evidence.credentials import without_credentials
 from academy.migration import mlflow_model
 from academy.migration.mlflow_model import MlflowModel
 from academy.migration.report import DataUse, Subject, SubjectKind
@@ -53,6 +54,7 @@ def _model(shelf: Shelf, reference: str) -> Found:
     properties = document["properties"]
     uri = str(properties.get("modelUri") or "")
     stored = shelf.stored(uri, "models")
+    uri = without_credentials(uri)
     label = f"{name}:{version}"
     if stored.path is None or not stored.path.exists():
         subject = Subject(
@@ -124,9 +126,9 @@ def _inputs(shelf: Shelf, inputs: Mapping[str, Any]) -> Iterator[DataUse]:
         kind = "models" if str(given.get("jobInputType", "")).endswith("_model") else "data"
         try:
             stored = shelf.stored(str(uri), kind)
-            yield DataUse(name, str(uri), stored.path, stored.credentials)
+            yield DataUse(name, without_credentials(str(uri)), stored.path, stored.credentials)
         except (AcademyError, KeyError):
-            yield DataUse(name, str(uri))
+            yield DataUse(name, without_credentials(str(uri)))
 
 
 def _flavors(properties: Mapping[str, Any]) -> tuple[str, ...]:

@@ -48,6 +48,9 @@ def _data(subject: Subject, use: DataUse, goal: End) -> Difference:
         command = f"academy model download --name {name} --version {version} --download-path DIR"
         step = f"Take the model's files along: {command}"
         return Difference(Area.DATA, use.name, here, None, Severity.NOTE, text, step)
+    if use.uri.startswith(_WEB) and goal.is_this_machine:
+        text = f"{use.name} is {use.uri}, read from this machine as before."
+        return Difference(Area.DATA, use.name, here, here, Severity.NOTE, text)
     if use.uri.startswith(_WEB):
         text = f"{use.name} is {use.uri}: whether the goal reaches that address is not known."
         step = f"Fetch {use.name} once from there."

@@ -70,7 +70,7 @@ def reasons(differences: Sequence[Difference], trial: Trial) -> tuple[str, ...]:
         more = f" and {len(open_tests) - 6} more" if len(open_tests) > 6 else ""
         said.append(f"To be tested at the goal: {names}{more}.")
     if trial.outcome in (TrialOutcome.ORIGIN_FAILED, TrialOutcome.NOT_BUILT):
-        said.append(f"In the trial: {trial.text.splitlines()[0]}")
+        said.append(f"In the trial: {trial.text.splitlines()[0].removesuffix('uv says:').rstrip()}")
     if not said:
         said.append("Nothing that it needs differs in a way that matters.")
     if trial.outcome is TrialOutcome.EQUAL and len(said) == 1 and not open_tests:
