@@ -29,6 +29,12 @@ class Records(Protocol):
         ...
 
 
+def whole(records: Records) -> tuple[Sequence[Sealed], Head]:
+    """Return all records and the head, which is not ahead of them though one may be added in between."""
+    head = records.head()
+    return records.read(), head
+
+
 def newest_version(name: str, workspace_id: str, records: Records) -> Target:
     """Return the model version that came on record last, for a name without version (or ``@latest``).
 

@@ -32,8 +32,8 @@ class LocalLedger:
     """Implements ``Ledger`` for scripts that run outside the service.
 
     A line that was torn by a kill or a power failure is the last one, and the head does not name it: reading
-    passes over it, and the next record takes its place. Whoever reads ``head`` before ``read`` never sees a
-    head that is ahead of the records because one was added in between.
+    passes over it, and the next record takes its place. Who needs both records and head reads them with
+    ``finding.whole``.
     """
 
     folder: AuditFolder

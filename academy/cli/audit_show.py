@@ -16,6 +16,7 @@ from academy.errors import NotFound
 if TYPE_CHECKING:
     from academy.audit.chain import Sealed
     from academy.audit.export import Export
+    from academy.audit.finding import whole
 
 record_number = click.option(
     "--record", "number", type=click.IntRange(min=1), metavar="N", help="This record instead of the newest."
@@ -58,8 +59,7 @@ def chosen(found: Opened, number: int | None) -> Export:
     from academy.audit.export import Export
 
     with said_when_slow("Reading the records …"):
-        head = found.records.head()  # before the records: it is never ahead of them then
-        everything = found.records.read()
+        everything, head = whole(found.records)
         if found.target is None:
             own = [sealed for sealed in everything if sealed.sequence == number]
         else:

@@ -59,14 +59,14 @@ def verify(
 
 def _of_ledger(opened: Opened, noted: str | None, all_: bool) -> Verification:
     from academy.audit import verify as checks
+    from academy.audit.finding import whole
 
     if all_ and opened.target is not None:
         raise click.UsageError("--all checks all records. Leave it out to check one thing's.")
     if opened.target is not None:
         opened.sealed()  # says why there is none
     with said_when_slow("Reading the records …"):
-        head = opened.records.head()  # before the records: it is never ahead of them then
-        records = opened.records.read()
+        records, head = whole(opened.records)
     if opened.target is None and not all_:
         found = checks.verify_chain(records, head)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from academy.audit.chain import breaks
-from academy.audit.finding import Records
+from academy.audit.finding import Records, whole
 from academy.evidence import digests
 from academy.evidence.evidence import Data, Evidence, Tree
 from academy.reproduction.errors import NotReproducible
@@ -17,8 +17,7 @@ _SHOWN = 5
 
 def of_records(records: Records) -> Iterator[str]:
     """Yield where the chain of records does not hold."""
-    head = records.head()  # first: a record may be added in between
-    for broken in breaks(records.read(), head):
+    for broken in breaks(*whole(records)):
         yield f"The audit trail does not hold: {broken.text}"
 
 

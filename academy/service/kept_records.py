@@ -20,11 +20,7 @@ _TIMEOUT_S = 600.0
 
 @dataclass(frozen=True)
 class KeptRecords:
-    """The service's ledger for its readers.
-
-    Whoever asks for ``head`` before ``read`` never sees a head that is ahead of the records because one was
-    added in between.
-    """
+    """The service's ledger for its readers; who needs both records and head reads with ``finding.whole``."""
 
     info: ServiceInfo
 
