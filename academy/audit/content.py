@@ -20,6 +20,9 @@ from academy.evidence.evidence import Data, Package, Software, Tree
 from academy.evidence.software import of_python
 from academy.paths import AuditFolder
 
+# Of files that were edited since, this many are named.
+NAMES_SHOWN = 20
+
 
 class Contents:
     """Checks records one after the other; what several of them name is read once."""
@@ -178,13 +181,15 @@ class _One:
 
     def kept_code(self, code: Tree, folder: AuditFolder) -> None:
         """Check the copy of the code that a local run keeps; the folder itself may have gone on since."""
-        wrong = snapshot.damaged(folder, code) if folder.objects.is_dir() else []
+        copies_gone = not folder.objects.is_dir()
+        wrong = [] if copies_gone else snapshot.damaged(folder, code)
         for text in wrong:
             self.differs("code", f"code: {text}")
-        edited = [file.name for file in code.files if _sha256(Path(code.path) / file.name) != file.sha256]
+        files = snapshot.listed(folder, code)
+        edited = [name for name, sha256 in files if _sha256(Path(code.path) / name) != sha256]
         if edited:
-            self.note(f"changed in {code.path} since then: {', '.join(edited)}")
-        if not folder.objects.is_dir() and edited:
+            self.note(f"changed in {code.path} since then: {_named(edited)}")
+        if copies_gone and (edited or len(files) < code.count):
             self.unchecked(
                 f"code: the copies of it in {folder.objects} are gone; git does not take them along."
             )
@@ -248,6 +253,11 @@ def _sha256(path: Path) -> str | None:
         return None
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _named(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more
 
 
 def _several(count: int, word: str) -> str:

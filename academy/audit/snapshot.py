@@ -77,6 +77,14 @@ def damaged(audit: AuditFolder, tree: Tree) -> list[str]:
     return found
 
 
+def listed(audit: AuditFolder, tree: Tree) -> list[tuple[str, str]]:
+    """Return names and hashes of a snapshot's files: all of them, or those in the record without the list."""
+    try:
+        return _listed(audit, tree)
+    except AcademyError:
+        return [(file.name, file.sha256) for file in tree.files]
+
+
 def restore(audit: AuditFolder, tree: Tree, target: Path) -> None:
     """Put the files of a kept snapshot into the folder ``target``, as they were.
 
