@@ -64,7 +64,7 @@ def _evidence(
         inputs=inputs,
         outputs=(*outputs, *models, *local.metrics_file(before.metrics)),
         notes=(*before.code.notes, *around.notes, *local.notes),
-        variables=tuple(sorted(before.mlflow.added)),
+        variables=before.variables,
     )
 
 

@@ -26,7 +26,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Before:
-    """What was noted before the command started; ``began_ms`` is Unix time."""
+    """What was noted before the command started; ``began_ms`` is Unix time.
+
+    ``variables`` are the names of those that the person set and that say where its results go.
+    """
 
     name: str
     created_at: str
@@ -36,6 +39,7 @@ class Before:
     outputs: Sequence[Watched]
     metrics: Watched | None
     mlflow: MLflowPlace
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ def run(request: Request, variables: Mapping[str, str]) -> Outcome:
             outputs=local.expected(request.outputs),
             metrics=local.expected([request.metrics_file])[0] if request.metrics_file else None,
             mlflow=mlflow,
+            variables=() if mlflow_place.TRACKING in mlflow.added else _told(variables),
         )
         survey = Survey(ledger.folder, python, variables)
         environment = {**variables, **mlflow.added}
@@ -82,6 +83,10 @@ def _code(request: Request, audit: AuditFolder) -> Snapshot:
     named = [*request.data, *request.outputs, *([request.metrics_file] if request.metrics_file else ())]
     files = code_files.code_files(request.folder, [request.folder / name for name in named])
     return snapshot.taken(audit, request.folder, files)
+
+
+def _told(variables: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(name for name in (mlflow_place.TRACKING,) if variables.get(name))
 
 
 def _now() -> str:

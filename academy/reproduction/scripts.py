@@ -34,7 +34,7 @@ _ADVICE = "Put back what changed, or say with --data NAME=PATH where the data is
 
 _COMPLETED, _CANCELED = "Completed", "Canceled"
 
-# Set by 'academy audit run' for MLflow; with the new run it sets them anew.
+# Set by 'academy audit run' for MLflow, unless the record names them; with the new run it sets them anew.
 _SET_FOR_MLFLOW = (TRACKING, ARTIFACTS, TELEMETRY)
 
 
@@ -146,7 +146,7 @@ def _variables(built: BuiltEnvironment, evidence: Evidence) -> dict[str, str]:
     base = {
         name: value
         for name, value in os.environ.items()
-        if not (name in _SET_FOR_MLFLOW and name in evidence.variables)
+        if name not in _SET_FOR_MLFLOW or name in evidence.variables
     }
     variables = built.process_environment(base)
     # A path below the working folder leads to the code on record; others to what may have changed.
