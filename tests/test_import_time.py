@@ -39,7 +39,18 @@ def test_import_academy_takes_less_than_three_tenths_of_a_second() -> None:
     assert best_of(lambda: cpu_seconds([sys.executable, "-c", "import academy"])) < LIMIT_S
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["job", "create", "--help"], ["status", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["job", "create", "--help"],
+        ["status", "--help"],
+        ["audit", "--help"],
+        ["audit", "show", "--help"],
+        ["audit", "verify", "--help"],
+        ["audit", "reproduce", "--help"],
+    ],
+)
 def test_help_takes_less_than_three_tenths_of_a_second(arguments: list[str]) -> None:
     command = str(Path(sys.executable).with_name("academy"))
     assert best_of(lambda: cpu_seconds([command, *arguments])) < LIMIT_S
