@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from academy.audit.finding import whole
 from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Kind, Record
 from academy.audit.snapshot import keep, taken
+from academy.audit.verification import Verification
 from academy.audit.verify import verify
 from academy.evidence.evidence import FILES_LISTED
 from academy.paths import AuditFolder
@@ -100,3 +103,63 @@ def test_only_what_the_person_set_is_among_a_runs_variables(
     assert first.variables == ()
     assert second is not None
     assert second.variables == ("MLFLOW_TRACKING_URI",)
+
+
+# Packages in several folders
+
+
+@pytest.fixture
+def layered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a record of a run whose Python found packages in its own folder and in PYTHONPATH."""
+    own, other = tmp_path / "env", tmp_path / "other"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", own], check=True)
+    site = next(own.glob("lib/python*/site-packages"))
+    made.install(site, "tiny", "1.0")
+    made.install(site, "twice", "1.0")
+    made.install(other, "twice", "2.0")
+    made.install(other, "far", "3.0")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    python = str(own / "bin/python")
+    monkeypatch.setenv("PYTHONPATH", str(other))
+    assert academy(tmp_path / "home", "audit", "run", "--name", "r", "--", python, "-c", "").returncode == 0
+    monkeypatch.delenv("PYTHONPATH")
+    return tmp_path
+
+
+def of_packages(work: Path) -> Verification:
+    ledger = ledger_of(work)
+    return verify(*whole(ledger), "run:r", folder=ledger.folder)
+
+
+def test_packages_are_looked_for_in_all_folders_that_the_run_had(layered: Path) -> None:
+    found = of_packages(layered / "work")
+    assert found.mismatches == ()
+    assert found.unchecked == ()
+    assert found.notes == ()
+    site = next((layered / "env").glob("lib/python*/site-packages"))
+    assert (
+        f"Record 1, run 'r': 3 packages, with all files, in {layered / 'other'} and {site}." in found.checked
+    )
+
+
+def test_a_change_in_any_of_the_folders_is_named(layered: Path) -> None:
+    (layered / "other/twice.py").write_text("version = '9'\n")
+    (found,) = of_packages(layered / "work").mismatches
+    assert found.text == (
+        f"Record 1, run 'r': package 'twice': 2.0 in {layered / 'other'}: twice.py is not what was installed."
+    )
+
+
+def test_packages_of_a_folder_that_is_gone_are_not_checked(layered: Path) -> None:
+    (layered / "other").rename(layered / "away")
+    found = of_packages(layered / "work")
+    assert [one.text for one in found.mismatches] == [
+        "Record 1, run 'r': package 'twice': 2.0 was recorded; 1.0 is in "
+        f"{next((layered / 'env').glob('lib/python*/site-packages'))}."
+    ]
+    assert found.unchecked == (
+        f"Record 1, run 'r': packages far: {layered / 'other'} is gone, where Python also looked. "
+        "'academy audit reproduce --run r' builds them anew.",
+    )

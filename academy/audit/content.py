@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -14,10 +13,8 @@ from academy.audit.chain import Sealed
 from academy.audit.lineage import Shelf, key_of
 from academy.audit.record import Kind, Record
 from academy.audit.verification import Findings
-from academy.errors import AcademyError
 from academy.evidence import digests, packages
 from academy.evidence.evidence import Data, Package, Software, Tree
-from academy.evidence.software import of_python
 from academy.paths import AuditFolder
 
 # Of files that were edited since, this many are named.
@@ -38,7 +35,7 @@ class Contents:
         self._findings = findings
         self._folder = folder
         self._looking = looking
-        self._sites: dict[tuple[str, str], Mapping[str, Package]] = {}
+        self._sites: dict[str, Mapping[str, Sequence[Package]]] = {}
         self._changed: dict[str, Mapping[str, Sequence[str]]] = {}
 
     def check(self, sealed: Sealed, record: Record) -> None:
@@ -63,41 +60,67 @@ class Contents:
 
     def _packages(self, one: _One, software: Software) -> None:
         """Compare the packages that are installed now; the files of each are read as well."""
-        if not software.site:
+        if not software.folders:
             one.unchecked("packages: its environment was never built.")
             return
-        if not Path(software.site).is_dir():
-            one.unchecked(f"packages: {software.site} is gone. {one.reproduce()}")
+        there = [folder for folder in software.folders if Path(folder).is_dir()]
+        gone = [folder for folder in software.folders if folder not in there]
+        if software.site in gone or not there:
+            one.unchecked(f"packages: {' and '.join(gone)} {_is(gone)} gone. {one.reproduce()}")
             return
-        found = self._found(software)
-        differs = False
-        for package in software.packages:
-            for text in self._package(software.site, package, found.get(canonicalize_name(package.name))):
-                differs = True
-                one.differs("package", f"package {package.name!r}: {text}")
+        compared = [(package, self._compared(package, there)) for package in software.packages]
+        lost = [package for package, texts in compared if gone and texts is None]
+        if lost:
+            names = _named([package.name for package in lost])
+            one.unchecked(
+                f"packages {names}: {' and '.join(gone)} {_is(gone)} gone, where Python also looked. "
+                f"{one.reproduce()}"
+            )
+        where = " and ".join(there)
+        differs = [
+            (package, text)
+            for package, texts in compared
+            if package not in lost
+            for text in ([_missing(package, where)] if texts is None else texts)
+        ]
+        for package, text in differs:
+            one.differs("package", f"package {package.name!r}: {text}")
         if not differs:
-            one.checked(f"{_several(len(software.packages), 'package')}, with all files, in {software.site}")
+            count = len(software.packages) - len(lost)
+            one.checked(f"{_several(count, 'package')}, with all files, in {where}")
         if software.own_packages:
             own = _several(len(software.own_packages), "package")
             one.unchecked(f"{own} of its own: they went with it when it ended. {one.reproduce()}")
-        recorded = {canonicalize_name(one.name) for one in (*software.packages, *software.own_packages)}
-        added = [f"{one.name} {one.version}" for name, one in found.items() if name not in recorded]
-        if added:
-            one.note(f"installed in {software.site} since then: {', '.join(sorted(added))}")
+        self._added(one, software, there)
 
-    def _package(self, site: str, recorded: Package, found: Package | None) -> Iterator[str]:
-        if found is None:
-            yield f"{recorded.version} was recorded; it is not in {site} any more."
-        elif found.version != recorded.version:
-            yield f"{recorded.version} was recorded; {found.version} is in {site}."
-        elif recorded.sha256 is not None and found.sha256 != recorded.sha256:
-            yield (
+    def _added(self, one: _One, software: Software, there: Sequence[str]) -> None:
+        recorded = {canonicalize_name(one.name) for one in (*software.packages, *software.own_packages)}
+        for folder in there:
+            found = [one for named in self._in(folder).values() for one in named]
+            added = [
+                f"{one.name} {one.version}" for one in found if canonicalize_name(one.name) not in recorded
+            ]
+            if added:
+                one.note(f"installed in {folder} since then: {', '.join(sorted(added))}")
+
+    def _compared(self, recorded: Package, folders: Sequence[str]) -> Sequence[str] | None:
+        """Return how a package differs where Python finds it now; None when it finds none."""
+        name = canonicalize_name(recorded.name)
+        site = next((folder for folder in folders if name in self._in(folder)), None)
+        if site is None:
+            return None
+        several = self._in(site)[name]
+        # What is left of an older version may lie beside it.
+        found = next((one for one in several if one.version == recorded.version), several[0])
+        if found.version != recorded.version:
+            return [f"{recorded.version} was recorded; {found.version} is in {site}."]
+        if recorded.sha256 is not None and found.sha256 != recorded.sha256:
+            return [
                 f"{recorded.version} has another list of files (RECORD) in {site}: expected sha256 "
                 f"{recorded.sha256}, found {found.sha256}."
-            )
-        else:
-            for changed in self._changed_in(site).get(canonicalize_name(recorded.name), ()):
-                yield f"{recorded.version} in {site}: {changed} is not what was installed."
+            ]
+        changed = self._changed_in(site).get(name, ())
+        return [f"{recorded.version} in {site}: {file} is not what was installed." for file in changed]
 
     def _changed_in(self, site: str) -> Mapping[str, Sequence[str]]:
         if site not in self._changed:
@@ -109,16 +132,17 @@ class Contents:
             self._changed[site] = changed
         return self._changed[site]
 
-    def _found(self, software: Software) -> Mapping[str, Package]:
-        """Return what is installed now; what lies in other folders on its Python's path is asked of that."""
-        key = software.site, software.executable
-        if key not in self._sites:
-            found = {one.name: one for one in packages.packages(Path(software.site))}
-            if any(canonicalize_name(one.name) not in found for one in software.packages):
-                with contextlib.suppress(AcademyError):  # it is gone: what is in the folder is all there is
-                    found = {one.name: one for one in of_python(Path(software.executable)).packages} | found
-            self._sites[key] = {canonicalize_name(name): one for name, one in found.items()}
-        return self._sites[key]
+    def _in(self, site: str) -> Mapping[str, Sequence[Package]]:
+        if site not in self._sites:
+            found: dict[str, list[Package]] = {}
+            for one in packages.packages(Path(site)):
+                found.setdefault(canonicalize_name(one.name), []).append(one)
+            self._sites[site] = found
+        return self._sites[site]
+
+
+def _missing(recorded: Package, where: str) -> str:
+    return f"{recorded.version} was recorded; it is not in {where} any more."
 
 
 class _One:
@@ -258,6 +282,10 @@ def _sha256(path: Path) -> str | None:
 def _named(names: Sequence[str]) -> str:
     more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
     return ", ".join(names[:NAMES_SHOWN]) + more
+
+
+def _is(several: Sequence[str]) -> str:
+    return "is" if len(several) == 1 else "are"
 
 
 def _several(count: int, word: str) -> str:

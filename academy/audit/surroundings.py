@@ -41,7 +41,7 @@ class Survey:
         self._variables = variables
         self._worker = ThreadPoolExecutor(1)
         self._found: Future[Surroundings] | None = None
-        self._site_ns = 0
+        self._sites_ns: tuple[int, ...] = ()
 
     def begin(self, taken: Snapshot) -> None:
         """Start looking, and write the code's copies."""
@@ -52,7 +52,7 @@ class Survey:
         assert self._found is not None
         found = self._found.result()
         self._worker.shutdown()
-        if _changed_ns(found.software) == self._site_ns:
+        if _changed_ns(found.software) == self._sites_ns:
             return found
         now, notes = self._packages()
         if now.packages == found.software.packages:
@@ -62,7 +62,7 @@ class Survey:
 
     def _look(self, taken: Snapshot) -> Surroundings:
         packages, notes = self._packages()
-        self._site_ns = _changed_ns(packages)
+        self._sites_ns = _changed_ns(packages)
         # Before the copies are written, which git would see where the folder is not ignored.
         git = code.git(self._folder)
         try:
@@ -99,8 +99,6 @@ class Survey:
         return Path(answer.stdout.strip() or executable)
 
 
-def _changed_ns(found: Software) -> int:
-    try:
-        return Path(found.site).stat().st_mtime_ns if found.site else 0
-    except OSError:
-        return 0
+def _changed_ns(found: Software) -> tuple[int, ...]:
+    """Return when something was last installed into each folder of packages, or removed from it."""
+    return tuple(folder.stat().st_mtime_ns if folder.is_dir() else 0 for folder in map(Path, found.folders))

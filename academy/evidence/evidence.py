@@ -64,9 +64,10 @@ class Package:
 class Software:
     """The Python, the environment by name, and every package in it.
 
-    ``site`` is where the packages lay. ``own_packages`` are those that the run installed for itself.
-    ``lock_sha256`` is that of the environment's lock file, if it had one. ``requirements`` is what the
-    environment asked for; ``image`` the container image that it names.
+    ``site`` is where packages are installed; ``sites`` are all folders where some lay, in the order in which
+    Python looks, where there are more (PYTHONPATH, a system's packages). ``own_packages`` are those that the
+    run installed for itself. ``lock_sha256`` is that of the environment's lock file, if it had one.
+    ``requirements`` is what the environment asked for; ``image`` the container image that it names.
     """
 
     python: str
@@ -80,13 +81,21 @@ class Software:
     image: str | None = None
     requirements: tuple[str, ...] = ()
     lock_sha256: str | None = None
+    sites: tuple[str, ...] = ()
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where its packages lay, in the order in which Python looks; nothing when it was never built."""
+        return self.sites or ((self.site,) if self.site else ())
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Software:
         packages = {
             name: tuple(Package(**item) for item in value[name]) for name in ("packages", "own_packages")
         }
-        return cls(**{**value, **packages, "requirements": tuple(value["requirements"])})
+        # Evidence from before there were several has no sites.
+        texts = {name: tuple(value.get(name, ())) for name in ("requirements", "sites")}
+        return cls(**{**value, **packages, **texts})
 
 
 @dataclass(frozen=True)

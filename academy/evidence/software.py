@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -104,16 +105,19 @@ def of_python(executable: Path) -> Software:
         When it does not answer.
     """
     told = _told(executable)
+    there = {folder: packages(folder) for folder in _folders(told["path"])}
     found: dict[str, Package] = {}
-    for folder in _folders(told["path"]):
-        for package in packages(folder):
-            found.setdefault(package.name, package)
+    for package in itertools.chain.from_iterable(there.values()):
+        found.setdefault(package.name, package)
+    sites = tuple(printable(str(folder)) for folder, held in there.items() if held)
+    site = printable(told["site"])
     return Software(
         python=told["python"],
         implementation=told["implementation"],
         executable=printable(told["executable"] or str(executable)),
-        site=printable(told["site"]),
+        site=site,
         packages=tuple(found[name] for name in sorted(found)),
+        sites=sites if sites != (site,) else (),
     )
 
 
