@@ -463,6 +463,15 @@ open(f"{{run}}/meta.yaml", "w").write(f"{{meta}}artifact_uri: {(kept / "r1" / "a
         (record,) = records(folder)
         assert any("MLFLOW_TRACKING_URI is https://mlflow.example/x" in note for note in record.notes)
 
+    def test_the_address_that_a_notebook_has_by_itself_is_not_taken_for_a_choice(
+        self, run: Run, folder: Path
+    ) -> None:
+        address = "http://127.0.0.1:1/mlflow/v1.0/subscriptions/s/resourceGroups/g"
+        show = ("--", "sh", "-c", "echo $MLFLOW_TRACKING_URI")
+        assert str(folder) in run(*show, set={"MLFLOW_TRACKING_URI": address}).stdout
+        of_a_job = {"MLFLOW_TRACKING_URI": address, "MLFLOW_RUN_ID": "r"}
+        assert run(*show, set=of_a_job).stdout == f"{address}\n"
+
 
 class TestLedger:
     @staticmethod

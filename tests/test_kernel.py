@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -175,8 +177,11 @@ def test_load_ext_starts_the_service_and_says_so_in_one_line(
 ) -> None:
     home = Home(tmp_path / "home")
     monkeypatch.setenv("ACADEMY_HOME", str(home.root))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")  # as of a JupyterLab that was started from elsewhere
     try:
         shell.run_line_magic("load_ext", "academy")
+        for program in ("academy", "python"):
+            assert shutil.which(program) == str(Path(sys.executable).with_name(program))
         running = status(home)
         assert running.info is not None
         said = capsys.readouterr().out
@@ -185,6 +190,7 @@ def test_load_ext_starts_the_service_and_says_so_in_one_line(
         assert str(home.root) in said
         assert "'academy'" in said
         shell.run_line_magic("unload_ext", "academy")
+        assert os.environ["PATH"] == "/usr/bin:/bin"
         assert status(home).state == "running"
     finally:
         down(home)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ from academy.paths import AuditFolder
 TRACKING = "MLFLOW_TRACKING_URI"
 ARTIFACTS = "_MLFLOW_SERVER_ARTIFACT_ROOT"
 TELEMETRY = "MLFLOW_DISABLE_TELEMETRY"
+
+# What "%load_ext academy" tells all that a notebook starts. A job has a run of its own there besides.
+_OF_NOTEBOOKS = re.compile(r"http://127\.0\.0\.1:\d+/mlflow/v1\.0/.*")
+_OWN_RUN = "MLFLOW_RUN_ID"
 
 # Without this variable, later versions take no folder.
 _FOLDERS_ALLOWED = "MLFLOW_ALLOW_FILE_STORE"
@@ -73,7 +78,7 @@ def place(audit: AuditFolder, python: Interpreter, variables: Mapping[str, str])
     """Hold a place for the MLflow runs of one command; no other run has it meanwhile."""
     usual = tuple(audit.root.parent / name for name in _TUTORIALS)
     added = {} if TELEMETRY in variables else {TELEMETRY: "true"}
-    if variables.get(TRACKING):
+    if _is_chosen(variables):
         yield _told(variables[TRACKING], audit.root.parent, usual, added)
         return
     installed = _installed(python)
@@ -87,6 +92,12 @@ def place(audit: AuditFolder, python: Interpreter, variables: Mapping[str, str])
         address = kept.as_uri() if in_folder else f"sqlite:///{kept}"
         files = {} if in_folder else {ARTIFACTS: str(audit.artifacts)}
         yield MLflowPlace((kept, *usual), {**added, TRACKING: address, **files})
+
+
+def _is_chosen(variables: Mapping[str, str]) -> bool:
+    """Say whether somebody chose where runs go; a notebook's own address goes to all that it starts."""
+    address = variables.get(TRACKING, "")
+    return bool(address) and (_OWN_RUN in variables or not _OF_NOTEBOOKS.fullmatch(address))
 
 
 def _told(address: str, folder: Path, usual: tuple[Path, ...], added: Mapping[str, str]) -> MLflowPlace:

@@ -27,10 +27,15 @@ class Session:
     replaced: tuple[Replaced, ...]
 
 
-def configure(info: ServiceInfo, workspace: Workspace = DEFAULT_WORKSPACE) -> Session:
-    """Point the SDK, ``azure-identity`` and MLflow of this process at a running service."""
+def configure(
+    info: ServiceInfo, workspace: Workspace = DEFAULT_WORKSPACE, *, also: Mapping[str, str] | None = None
+) -> Session:
+    """Point the SDK, ``azure-identity`` and MLflow of this process at a running service.
+
+    ``also`` are further variables, which ``restore`` puts back as well.
+    """
     before: dict[str, str | None] = {}
-    for name, value in _variables(info, workspace).items():
+    for name, value in {**_variables(info, workspace), **(also or {})}.items():
         before[name] = os.environ.get(name)
         os.environ[name] = value
     sdk_urls = storage_urls()  # imports the SDK, which must see the variables

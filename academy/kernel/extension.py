@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import sysconfig
+from pathlib import Path
 from typing import Any
 
 from IPython.core.error import UsageError
@@ -48,7 +51,17 @@ def open_session(shell: Any) -> Session:
     """Start and configure, give the notebook its ``check``, and keep with the shell how to undo that."""
     unload_ipython_extension(shell)
     home = Home.locate()
-    session = configure(up(home))
+    session = configure(up(home), also={"PATH": _with_own_programs(os.environ.get("PATH", os.defpath))})
     setattr(shell, _HELD_AS, session)
     notebook.install(shell, home)
     return session
+
+
+def _with_own_programs(path: str) -> str:
+    """Put this Python's programs first: ``!academy`` and ``!python`` are those of the notebook.
+
+    Jupyter starts a kernel by its path, in whatever PATH it was started with itself.
+    """
+    own = dict.fromkeys([str(Path(sys.executable).parent), sysconfig.get_path("scripts")])
+    others = [folder for folder in path.split(os.pathsep) if folder not in own]
+    return os.pathsep.join([*own, *others])
