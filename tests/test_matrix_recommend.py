@@ -42,6 +42,7 @@ from academy.matrix import (
     load,
     recommend,
 )
+from academy.matrix.catalogue import Billing
 from academy.matrix.needs import CONTRADICTIONS
 from academy.matrix.recommendation import RankedCell, RankedService, Weight
 
@@ -367,11 +368,45 @@ def test_equal_services_are_in_the_stated_order() -> None:
     keys = []
     for ranked in hosted.services:
         service = next(one for one in order if one.id == ranked.id)
+        traits = service.traits
         against = sum(reason.points for reason in ranked.reasons if reason.weight is Weight.AGAINST)
-        by_operator = upkeep.index(service.traits.operator)
-        keys.append((-ranked.score, against, by_operator, len(service.traits.skills), order.index(service)))
+        burden = (upkeep.index(traits.operator), len(traits.skills), list(Billing).index(traits.billing))
+        keys.append((-ranked.score, against, *burden, len(traits.stages), order.index(service)))
     assert keys == sorted(keys)
     assert len({key[0] for key in keys}) < len(keys), "no two are equal, so that nothing was shown"
+    assert [one.id for one in hosted.services[:2]] == ["serverless-compute", "compute-cluster"]
+
+
+def test_text_says_what_decides_between_equals() -> None:
+    assert "Of those with equal points" in " ".join(recommend(TRAINING).text().split())
+    needs = Needs(Stage.INFERENCE, traffic=Traffic.OCCASIONAL, latency=Latency.SECONDS, hardware=Hardware.GPU)
+    alone = replace(needs, operator=Operator.PLATFORM, budget=Budget.PAY_PER_USE, model=ModelSource.OWN)
+    assert "Of those with equal points" not in recommend(alone).text()
+
+
+def test_who_writes_programs_need_not_learn_a_computer_but_looks_after_it() -> None:
+    def against(needs: Needs) -> list[tuple[str, float]]:
+        one = placed(recommend(needs))[
+            "developer" if needs.stage is Stage.TRAINING else "unmanaged", "own-server"
+        ]
+        return [(reason.text, reason.points) for reason in one.reasons if reason.need == "skills"]
+
+    text = "Looking after Linux or Windows comes on top of what the team knows."
+    python, sql = frozenset({Skill.PYTHON}), frozenset({Skill.SQL})
+    assert against(replace(TRAINING, skills=python)) == [(text, 0.5)]
+    assert against(replace(SERVING, skills=python)) == [(text, 1)]
+    assert against(replace(TRAINING, skills=sql)) == [
+        ("The team would have to learn Linux or Windows first.", 1.5)
+    ]
+
+
+def test_what_works_through_batches_is_not_praised_for_single_requests() -> None:
+    for traffic in (Traffic.OCCASIONAL, Traffic.STEADY, Traffic.SPIKY):
+        found = recommend(replace(SERVING, traffic=traffic))
+        order = [one.id for one in cells(found)["managed"].services]
+        assert order.index("managed-online-endpoint") < order.index("batch-endpoint")
+        for name in ("batch-endpoint", "compute-cluster"):
+            assert "for traffic" not in said_of(found, name)
 
 
 # Needs.
@@ -559,7 +594,7 @@ def test_command_gives_rows_for_a_table() -> None:
     result = asked("--stage", "training", "-o", "tsv")
     rows = [line.split("\t") for line in result.output.splitlines()]
     assert len(rows) >= len(placed(recommend(TRAINING)))
-    assert any(row[:3] == ["1.1", "hosted", "compute-cluster"] for row in rows)
+    assert any(row[:3] == ["1.1", "hosted", "serverless-compute"] for row in rows)
 
 
 def test_command_reads_a_file_and_what_is_said_goes_before_it(tmp_path: Path) -> None:

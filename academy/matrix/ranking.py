@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from academy.matrix.catalogue import Catalogue, Cell, CellId, Compute, Operator, Traits
+from academy.matrix.catalogue import Billing, Catalogue, Cell, CellId, Compute, Operator, Traits
 from academy.matrix.needs import Needs
 from academy.matrix.notes import NEEDS, candidates, unknown_languages, ways_out
 from academy.matrix.ranked import RankedCell, RankedService, Reason, Weight
@@ -20,8 +20,9 @@ def recommend(needs: Needs, catalogue: Catalogue | None = None) -> Recommendatio
 
     The same needs and the same catalogue (by default this checkout's) have the same answer. Of two with
     the same score, the one with fewer points against it comes first, then the one that leaves less to run
-    (platform, shared, owner), then the one that asks for fewer skills, then the one that the catalogue has
-    first. What is refused is in order of how little refuses it.
+    (platform, shared, owner), that asks for fewer skills, that costs less when idle, that is made for this
+    stage alone; then the one that the catalogue has first. What is refused is in order of how little
+    refuses it.
     """
     if catalogue is None:
         catalogue = load()
@@ -40,7 +41,7 @@ def _ranked(needs: Needs, catalogue: Catalogue) -> list[RankedCell]:
 def _cell(needs: Needs, cell: Cell, met: Sequence[Candidate]) -> RankedCell:
     judged = [(_service(needs, one), one.traits) for one in met]
     fitting = [pair for pair in judged if not pair[0].is_refused]
-    fitting.sort(key=lambda pair: (*_merit(pair[0]), _upkeep(pair[1]), len(pair[1].skills)))
+    fitting.sort(key=lambda pair: (*_merit(pair[0]), *_burden(pair[1])))
     out = sorted((one for one, _ in judged if one.is_refused), key=lambda one: len(_refusals(one.reasons)))
     reasons = [reason for rule in CELL_RULES if (reason := rule(needs, cell)) is not None]
     if not fitting and not _refusals(reasons):
@@ -86,8 +87,10 @@ def _merit(one: RankedCell | RankedService) -> tuple[float, float]:
     return (-one.score, against)
 
 
-def _upkeep(traits: Traits) -> int:
-    return (Operator.PLATFORM, Operator.SHARED, Operator.OWNER).index(traits.operator)
+def _burden(traits: Traits) -> tuple[int, ...]:
+    """Return what decides between equals: who runs it, what to know, what it costs, what else it is for."""
+    operator = (Operator.PLATFORM, Operator.SHARED, Operator.OWNER).index(traits.operator)
+    return operator, len(traits.skills), list(Billing).index(traits.billing), len(traits.stages)
 
 
 def _refusals(reasons: Iterable[Reason]) -> list[Reason]:

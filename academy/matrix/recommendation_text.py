@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from textwrap import wrap
 
 from academy.matrix.needs import Needs
@@ -17,6 +18,7 @@ _SHOWN_OF_OTHERS = 1
 _FOR_OF_OTHERS = 3
 _NARROWEST = 40
 
+_OF_EQUALS = "Of those with equal points, the one that leaves less to run and to learn comes first."
 _MARKS = {Weight.FOR: "+", Weight.AGAINST: "-", Weight.REFUSED: "x"}
 
 
@@ -59,6 +61,8 @@ class Lines:
         if rest := cell.services[shown:]:
             names = "; ".join(f"{service.name} ({service.score:g})" for service in rest)
             yield from ["", *self._wrapped(f"Then, in order: {names}.", 3)]
+        if any(one.score == next_one.score for one, next_one in pairwise(cell.services)):
+            yield from ["", *self._wrapped(_OF_EQUALS, 3)]
         if cell.refused_services:
             yield from ["", "   Refused in it:", *self._refused_services(cell.refused_services)]
         yield ""

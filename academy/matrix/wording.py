@@ -17,7 +17,7 @@ from academy.matrix.catalogue import (
 STAGES = {Stage.TRAINING: "training and testing", Stage.INFERENCE: "inference"}
 PLACES = {
     DataPlace.ON_PREMISES: "on premises",
-    DataPlace.TENANT: "in the cloud, in a subscription of one's own",
+    DataPlace.TENANT: "in the cloud, in your own subscription",
     DataPlace.SERVICE: "in a service that many customers share",
 }
 OPERATORS = {
@@ -39,7 +39,7 @@ SKILLS = {
     Skill.LOW_CODE: "low-code tools",
 }
 BILLINGS = {
-    Billing.OWN: "no bill; the machines are one's own",
+    Billing.OWN: "no bill; the machines are your own",
     Billing.PER_USE: "by use; nothing while nothing is asked",
     Billing.WHILE_RUNNING: "by the hour while it runs; it can be stopped",
     Billing.WHILE_EXISTING: "by the hour until it is deleted",

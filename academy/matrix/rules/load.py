@@ -28,7 +28,7 @@ def bulk(needs: Needs, one: Candidate) -> Reason | None:
 
 
 def peaks(needs: Needs, one: Candidate) -> Reason | None:
-    if needs.traffic is not Traffic.SPIKY:
+    if needs.traffic is not Traffic.SPIKY or not one.traits.realtime:
         return None
     if one.traits.autoscale:
         return speaks_for("traffic", 2, "It grows with a peak of requests, and shrinks after it.")
@@ -39,7 +39,9 @@ def peaks(needs: Needs, one: Candidate) -> Reason | None:
 
 def idle_time(needs: Needs, one: Candidate) -> Reason | None:
     """What the time between requests costs, when they come now and then or in peaks."""
-    if needs.traffic not in (Traffic.OCCASIONAL, Traffic.SPIKY) or one.traits.billing is Billing.OWN:
+    if needs.traffic not in (Traffic.OCCASIONAL, Traffic.SPIKY) or not one.traits.realtime:
+        return None
+    if one.traits.billing is Billing.OWN:
         return None
     rare = needs.traffic is Traffic.OCCASIONAL
     between = "while nobody asks" if rare else "between peaks"
@@ -52,7 +54,7 @@ def idle_time(needs: Needs, one: Candidate) -> Reason | None:
 
 
 def steady(needs: Needs, one: Candidate) -> Reason | None:
-    if needs.traffic is not Traffic.STEADY:
+    if needs.traffic is not Traffic.STEADY or not one.traits.realtime:
         return None
     if one.traits.billing is Billing.PER_USE:
         price = _price_unless_said(needs, one)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from academy.matrix.catalogue import Operator, Skill
+from collections.abc import Iterable
+
+from academy.matrix.catalogue import Operator, Skill, Stage
 from academy.matrix.needs import Needs
 from academy.matrix.ranked import Reason
 from academy.matrix.rules.reason import (
@@ -16,10 +18,13 @@ from academy.matrix.rules.reason import (
 from academy.matrix.wording import SKILLS
 
 # How heavily it weighs that a team has to learn it; what is not here takes weeks, not months.
-_HARD = {Skill.KUBERNETES: 3, Skill.SPARK: 3, Skill.DOTNET: 3, Skill.PYTHON: 3}
+_HARD = {Skill.KUBERNETES: 3, Skill.SPARK: 3, Skill.DOTNET: 3, Skill.PYTHON: 3, Skill.R: 3}
 _USUAL = 1.5
 # Knowledge that a service is the better for when the team has it.
 _SPECIAL = frozenset({Skill.KUBERNETES, Skill.SPARK, Skill.DOTNET, Skill.R, Skill.LOW_CODE})
+# Who writes programs has a computer, whose operating system need not be learnt; to look after it is work.
+_WRITES_PROGRAMS = frozenset({Skill.PYTHON, Skill.R, Skill.DOTNET, Skill.SPARK, Skill.WEB, Skill.CONTAINERS})
+_OF_A_COMPUTER = frozenset({Skill.LINUX, Skill.WINDOWS})
 
 _RUNS = {
     Operator.OWNER: "you run it",
@@ -64,6 +69,8 @@ def skills(needs: Needs, one: Candidate) -> Reason | None:
     choice = one.traits.any_skill if not needs.skills.intersection(one.traits.any_skill) else ()
     if not missing and not choice:
         return _has_what_it_takes(needs, one)
+    if not missing and _OF_A_COMPUTER.issuperset(choice) and needs.skills & _WRITES_PROGRAMS:
+        return _looks_after_a_computer(needs, choice)
     asked = [SKILLS[skill] for skill in missing]
     if choice:
         asked.append(listed((SKILLS[skill] for skill in choice), "or"))
@@ -74,6 +81,14 @@ def skills(needs: Needs, one: Candidate) -> Reason | None:
     points = sum(_HARD.get(skill, _USUAL) for skill in missing)
     points += min((_HARD.get(skill, _USUAL) for skill in choice), default=0)
     return speaks_against("skills", points, f"The team would have to learn {listed(asked)} first.")
+
+
+def _looks_after_a_computer(needs: Needs, systems: Iterable[Skill]) -> Reason:
+    serves = needs.stage is Stage.INFERENCE
+    text = (
+        f"Looking after {listed((SKILLS[one] for one in systems), 'or')} comes on top of what the team knows."
+    )
+    return speaks_against("skills", 1 if serves else 0.5, text)
 
 
 def _has_what_it_takes(needs: Needs, one: Candidate) -> Reason:
@@ -88,15 +103,10 @@ def own_code(needs: Needs, one: Candidate) -> Reason | None:
     """A tool for people who write no code stands in the way of a team that does."""
     if not one.traits.low_code or Skill.LOW_CODE in needs.skills:
         return None
-    if needs.skills:
-        return speaks_against(
-            "skills",
-            1.5,
-            "It is made for people who write no code, and your team's own has little room in it.",
-        )
-    return speaks_against(
-        "skills", 0.5, "It is made for people who write no code; one's own has little room."
-    )
+    text = "It is made for people who write no code; code of your own has little room in it."
+    if needs.languages:  # there is code already
+        return speaks_against("languages", 3, text)
+    return speaks_against("skills", 1.5 if needs.skills else 0.5, text)
 
 
 def _asks_for(one: Candidate, skill: Skill) -> bool:

@@ -62,7 +62,7 @@ def without_connection(needs: Needs, one: Candidate) -> Reason | None:
         return None
     if one.traits.offline:
         return speaks_for("offline", 2, "It works without a connection to the cloud.")
-    return refused("offline", "It needs a connection to the cloud, and it has to work without one.")
+    return refused("offline", "It needs a connection to the cloud, and you have to do without one.")
 
 
 def gpu(needs: Needs, one: Candidate) -> Reason | None:
@@ -89,7 +89,7 @@ def more_than_needed(needs: Needs, one: Candidate) -> Reason | None:
         asked = skill in one.traits.skills and skill not in needs.skills
         if asked and needs.hardware is not Hardware.CLUSTER:
             return speaks_against(
-                "hardware", 1, f"{name} is made for many machines, which is much to run for less."
+                "hardware", 1, f"{name} is made for many machines, and is much to look after where one does."
             )
     return None
 
