@@ -134,6 +134,13 @@ def test_prose_is_in_whole_sentences_without_hype(holder: Cell | Service) -> Non
 
 
 @services
+def test_a_summary_says_what_a_service_is(service: Service) -> None:
+    # "What it is: Runs containers …" does not read; a recommendation says "What it is" before it.
+    does = {"Runs", "Starts", "Gives", "Connects", "Makes", "Lets", "Provides", "Offers", "Hosts", "Serves"}
+    assert service.summary.split()[0] not in does
+
+
+@services
 def test_traits_do_not_contradict_each_other(service: Service) -> None:
     traits = service.traits
     if traits.billing is Billing.PER_USE:
