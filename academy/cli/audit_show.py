@@ -16,7 +16,6 @@ from academy.errors import NotFound
 if TYPE_CHECKING:
     from academy.audit.chain import Sealed
     from academy.audit.export import Export
-    from academy.audit.finding import whole
 
 record_number = click.option(
     "--record", "number", type=click.IntRange(min=1), metavar="N", help="This record instead of the newest."
@@ -57,6 +56,7 @@ def show(
 def chosen(found: Opened, number: int | None) -> Export:
     """Return the record that was asked for, with its chain."""
     from academy.audit.export import Export
+    from academy.audit.finding import whole
 
     with said_when_slow("Reading the records …"):
         everything, head = whole(found.records)
