@@ -1059,6 +1059,16 @@ def test_the_widget_is_ours_to_use(draft: Draft) -> None:
     assert draft.findings() == []
 
 
+def test_the_matrix_and_the_audit_trail_are_ours_to_use_and_no_other_command(draft: Draft) -> None:
+    draft.cell(
+        "connect", add="\nfrom academy.matrix import Needs\n!cd {work} && academy audit run -- python a.py"
+    )
+    draft.cell("count-table", add="\n!academy matrix show\n!academy audit show && academy job list")
+    assert [one.what for one in draft.findings()] == [
+        "'!academy audit show && academy job list' is not code that runs on Azure."
+    ]
+
+
 def test_a_lab_that_cannot_be_read_says_so(draft: Draft) -> None:
     draft.lab.notebook.write_text("{")
     assert [(one.rule, LAB in one.file) for one in draft.findings()] == [("readable", True)]

@@ -13,6 +13,9 @@ LINE = 120
 
 _MAGIC = re.compile(r"^\s*[%!].*\bacademy\b.*$", re.M)
 _EXTENSION = "%load_ext academy"
+# What teaches where to run and what ran: nothing on Azure stands for it, and it calls nothing of Azure's.
+_ROOMS = ("widgets", "matrix")
+_COMMANDS = re.compile(r"\bacademy (matrix|audit)\b")
 
 # What Azure takes as a name (learn.microsoft.com: resource name rules; limits of endpoints and assets).
 _ENDPOINT = (r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]", "3 to 32 letters, digits and '-', a letter first")
@@ -43,7 +46,7 @@ def _academy_lines(source: Source) -> Iterator[Finding]:
         for line in _MAGIC.findall(cell.source):
             if line.strip() == _EXTENSION:
                 loads.append(cell)
-            else:
+            elif "academy" in _COMMANDS.sub("", line):
                 yield _own_line(source, cell, line)
         for name in _imported(cell):
             yield _own_line(source, cell, name)
@@ -69,14 +72,14 @@ def _own_line(source: Source, cell: Cell, line: str) -> Finding:
     return source.in_notebook(
         "academy-lines",
         f"{line.strip()!r} is not code that runs on Azure.",
-        f"Write what one would write on Azure; only {_EXTENSION!r}, check, hint, solution and "
-        "academy.widgets are Academy's.",
+        f"Write what one would write on Azure; only {_EXTENSION!r}, check, hint, solution, academy.widgets, "
+        "academy.matrix and the commands 'academy matrix' and 'academy audit' are Academy's.",
         cell,
     )
 
 
 def _imported(cell: Cell) -> Iterator[str]:
-    """Yield what a cell imports from Academy, its widgets aside."""
+    """Yield what a cell imports from Academy, its widgets and its matrix aside."""
     for node in ast.walk(cell.tree) if cell.is_code and cell.tree else ():
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -84,7 +87,7 @@ def _imported(cell: Cell) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
-            if name.split(".")[0] == "academy" and name.split(".")[1:2] != ["widgets"]:
+            if name.split(".")[0] == "academy" and name.split(".")[1:2] not in ([room] for room in _ROOMS):
                 yield f"import {name}"
 
 
