@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,23 @@ def academy(home: Path, *arguments: str, **variables: str) -> Said:
     """Run the command in this process: a new one would import for seconds each time."""
     done = CliRunner(env={**variables, "ACADEMY_HOME": str(home)}).invoke(root, arguments)
     return Said(done.exit_code, done.stdout, done.stderr)
+
+
+@contextlib.contextmanager
+def begun(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Start the command as a process that heeds Ctrl-C, also where the tests run in the background."""
+    process = subprocess.Popen(
+        ["env", "--default-signal=INT", COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **variables},
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def venv(folder: Path, *packages: str) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from academy.service.kept_records import KeptRecords
 from academy.service.process import down
 from academy.store.ids import DEFAULT_WORKSPACE
 from tests.conftest import start
-from tests.reproduction_jobs import COMMAND, PATIENCE_S, Bench, code, only_wheels, until, venv, wheel
+from tests.reproduction_jobs import PATIENCE_S, Bench, begun, code, only_wheels, until, venv, wheel
 
 OWN = "azureml:academy:1"
 STEADY = """
@@ -215,8 +214,8 @@ def test_an_interruption_ends_the_new_job(
     bench: Bench, waiting: str, number: signal.Signals, status: int
 ) -> None:
     name = next(name for name in names(waiting) if name not in bench.jobs())
-    command = [COMMAND, "audit", "reproduce", "--job", waiting, "--home", str(bench.service.home.root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    home = str(bench.service.home.root)
+    with begun("audit", "reproduce", "--job", waiting, "--home", home) as process:
         until(lambda: "waiting" in bench.log(name))
         process.send_signal(number)
         _, said = process.communicate(timeout=PATIENCE_S)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -20,7 +20,7 @@ from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Record, Relation
 from academy.paths import AuditFolder, writable_environment_cache
 from tests.environments_wheels import waiting_source
-from tests.reproduction_jobs import COMMAND, PATIENCE_S, Said, academy, only_wheels, until, venv, wheel
+from tests.reproduction_jobs import PATIENCE_S, Said, academy, begun, only_wheels, until, venv, wheel
 
 SCRIPT = """
 import json, pathlib, random, sys
@@ -91,11 +91,23 @@ def desk(python: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(root, python)
 
 
-def nothing_left() -> bool:
-    return not [
-        *writable_environment_cache().glob("reproduction-*"),
-        *Path(tempfile.gettempdir()).glob("academy-reproduction-*"),
+def left() -> list[Path]:
+    """Return the folders of reproductions that are under way, or were killed."""
+    return [
+        *writable_environment_cache().glob("*reproduction-*"),
+        *Path(tempfile.gettempdir()).glob("*academy-reproduction-*"),
     ]
+
+
+def nothing_left() -> bool:
+    return not left()
+
+
+def until_it_waits(process: subprocess.Popen[str]) -> None:
+    """Wait for the script's own word, or for the end of what it says."""
+    said = process.stderr
+    assert said is not None
+    until(lambda: "waiting" in (line := said.readline()) or not line)
 
 
 def test_a_run_is_made_again_from_its_record_alone(desk: Desk) -> None:
@@ -205,29 +217,39 @@ def test_a_secret_that_is_not_on_record_is_said(desk: Desk) -> None:
     assert "held a secret, which is not on record" in done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interruption_leaves_nothing(desk: Desk, number: signal.Signals) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interruption_leaves_nothing(desk: Desk, number: signal.Signals, status: int) -> None:
     name = desk.run("--wait")
     before = desk.ledger.head()
-    temporary = tempfile.gettempdir()
-    with subprocess.Popen(
-        [COMMAND, "audit", "reproduce", "--run", name],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": temporary},
-    ) as process:
-        assert process.stderr is not None
-        said = ""
-        until(lambda: "waiting" in (line := process.stderr.readline()) or not line)  # type: ignore[union-attr]
+    with begun("audit", "reproduce", "--run", name, TMPDIR=tempfile.gettempdir()) as process:
+        until_it_waits(process)
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(number)
-        said += process.communicate(timeout=PATIENCE_S)[1]
-    assert process.returncode == 130, said
+        said = process.communicate(timeout=PATIENCE_S)[1]
+    assert process.returncode == status, said
     assert children
     assert not [one for one in children if one.is_running()]
     assert nothing_left()
     assert desk.ledger.head() == before
+
+
+def test_what_a_killed_one_left_goes_at_the_next_and_what_is_in_use_stays(desk: Desk) -> None:
+    waiting, name = desk.run("--wait"), desk.run()
+    with begun("audit", "reproduce", "--run", waiting, TMPDIR=tempfile.gettempdir()) as process:
+        until_it_waits(process)
+        children = psutil.Process(process.pid).children(recursive=True)
+        in_use = left()
+        assert len(in_use) == 2, "an environment and a working folder"
+        desk.reproduced("--run", name)
+        assert left() == in_use
+        process.kill()
+        process.wait()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        assert left() == in_use
+    desk.reproduced("--run", name)
+    assert nothing_left()
 
 
 def test_an_interruption_while_the_environment_is_built_leaves_nothing(desk: Desk, tmp_path: Path) -> None:
@@ -236,11 +258,7 @@ def test_an_interruption_while_the_environment_is_built_leaves_nothing(desk: Des
     links.mkdir()
     waiting_source(links, "counting", "1.5", began=began, go=tmp_path / "go")
     variables = {"PIP_FIND_LINKS": str(links), "UV_CACHE_DIR": str(tmp_path / "uv")}
-    with subprocess.Popen(
-        [COMMAND, "audit", "reproduce", "--run", name],
-        stderr=subprocess.PIPE,
-        env={**os.environ, **variables},
-    ) as process:
+    with begun("audit", "reproduce", "--run", name, **variables) as process:
         until(began.exists)
         children = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)

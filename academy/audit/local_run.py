@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from academy.audit import claims, code_files, command_line, foreground, mlflow_place, snapshot
@@ -23,13 +24,17 @@ from academy.paths import AuditFolder
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went. ``warnings`` are for who ran it; ``failure`` says why it is not on record."""
+    """How it went. ``warnings`` are for who ran it; ``failure`` says why it is not on record.
+
+    ``asked`` are the signals that came to end it.
+    """
 
     record: Record
     exit_status: int
     sealed: Sealed | None
     warnings: tuple[str, ...] = ()
     failure: AcademyError | None = None
+    asked: tuple[signal.Signals, ...] = ()
 
 
 def run(request: Request, variables: Mapping[str, str]) -> Outcome:
@@ -72,11 +77,11 @@ def run(request: Request, variables: Mapping[str, str]) -> Outcome:
 
 
 def _kept(ledger: LocalLedger, record: Record, local: LocalData, end: Ended) -> Outcome:
-    warnings = tuple(local.warnings)
+    outcome = Outcome(record, end.end.status, None, tuple(local.warnings), asked=end.end.asked)
     try:
-        return Outcome(record, end.end.status, ledger.append(record), warnings)
+        return replace(outcome, sealed=ledger.append(record))
     except AcademyError as error:
-        return Outcome(record, end.end.status, None, warnings, error)
+        return replace(outcome, failure=error)
 
 
 def _code(request: Request, audit: AuditFolder) -> Snapshot:

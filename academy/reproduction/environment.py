@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from academy.jobs.fresh import FreshEnvironment
 from academy.paths import writable_environment_cache
 from academy.reproduction.errors import NotReproducible
 from academy.reproduction.result import Environment
+from academy.reproduction.scratch import scratch
 
 Say = Callable[[str], None]
 
@@ -98,8 +98,8 @@ def rebuilt(rebuild: Rebuild, what: str, say: Say) -> Iterator[BuiltEnvironment]
     above = writable_environment_cache()
     above.mkdir(parents=True, exist_ok=True)
     # Beside the cache's own: uv links the files there instead of copying them.
-    with tempfile.TemporaryDirectory(prefix="reproduction-", dir=above, ignore_cleanup_errors=True) as folder:
-        yield _built(rebuild, what, say, Path(folder))
+    with scratch("reproduction-", above) as folder:
+        yield _built(rebuild, what, say, folder)
 
 
 def compared(rebuild: Rebuild, site: Path, python: str) -> Environment:

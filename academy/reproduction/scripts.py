@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ from academy.reproduction.errors import NotReproducible
 from academy.reproduction.origin import newest
 from academy.reproduction.repeated import Repeated
 from academy.reproduction.repetition import stem
+from academy.reproduction.scratch import scratch
 from academy.reproduction.stage import Stage, place_of, unmoved_outputs
 from academy.reproduction.wishes import Say, Wishes
 
@@ -60,7 +62,7 @@ def repeat_script(origin: Record, ledger: LocalLedger, wishes: Wishes, say: Say)
         python = interpreters.find(rebuild.spec.python).version
         environment = replace(compared(rebuild, built.site, python), text=f"of {what}")
         beforehand.refuse(environment.differences, f"The environment of {what}", wishes.anyway)
-        root = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="academy-reproduction-")))
+        root = held.enter_context(scratch("academy-reproduction-", Path(tempfile.gettempdir())))
         stage = Stage.below(root.resolve(), evidence, places)
         stage.set(ledger.folder)
         name = held.enter_context(claims.run_name(ledger, None, f"{stem(origin.name)}-reproduced"))
@@ -137,7 +139,10 @@ def _spec(origin: Record, evidence: Evidence) -> EnvironmentSpec:
 def _run(stage: Stage, built: BuiltEnvironment, evidence: Evidence) -> Record:
     with _on_stderr():
         outcome: Outcome = local_run.run(stage.request(built), _variables(built, evidence))
-    if outcome.record.status == _CANCELED:
+    if outcome.record.status == _CANCELED and outcome.asked:
+        # The command had it; now it ends this process as it would have without one.
+        if signal.SIGTERM in outcome.asked:
+            signal.raise_signal(signal.SIGTERM)
         raise KeyboardInterrupt
     return outcome.record
 
