@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from azure.ai.ml.entities import Model
 
 from academy.audit.chain import Head, Sealed, breaks
 from academy.audit.code_files import code_files
@@ -20,7 +22,9 @@ from academy.audit.verification import Verification
 from academy.audit.verify import verify
 from academy.evidence.evidence import FILES_LISTED
 from academy.paths import AuditFolder
+from academy.service.process import down
 from tests import audit_records as made
+from tests.conftest import Service, start
 from tests.reproduction_jobs import academy
 
 
@@ -163,3 +167,113 @@ def test_packages_of_a_folder_that_is_gone_are_not_checked(layered: Path) -> Non
         f"Record 1, run 'r': packages far: {layered / 'other'} is gone, where Python also looked. "
         "'academy audit reproduce --run r' builds them anew.",
     )
+
+
+# Without a target: each ledger that is at hand
+
+
+@pytest.fixture
+def scripts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two local runs; the working folder is below it."""
+    folder = tmp_path / "scripts"
+    (folder / "deep").mkdir(parents=True)
+    for number in (1, 2):
+        ledger_of(folder).append(Record(Kind.RUN, f"fit-{number}", f"run:fit-{number}", "me", "Completed"))
+    monkeypatch.chdir(folder / "deep")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service whose only record is of a model."""
+    folder = tmp_path_factory.mktemp("one-model")
+    (folder / "model.txt").write_text("weights")
+    running = start(folder / "home")
+    running.client().models.create_or_update(Model(name="m", version="1", path=str(folder / "model.txt")))
+    yield running
+    down(running.home)
+
+
+@pytest.fixture
+def both(scripts: Path, one_model: Service) -> Service:
+    """That service, beside the local runs."""
+    assert scripts.is_dir()
+    return one_model
+
+
+def test_local_runs_are_at_hand_without_a_service(scripts: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shown = academy(home, "audit", "show")
+    assert shown.returncode == 0, shown.stderr
+    title, first, second = shown.stdout.splitlines()
+    assert title == f"Local runs of {scripts}:"
+    assert [line.split()[3:5] for line in (first, second)] == [["run", "fit-1"], ["run", "fit-2"]]
+    checked = academy(home, "audit", "verify")
+    assert checked.returncode == 0, checked.stderr
+    assert checked.stdout.startswith(f"Local runs of {scripts}:\nChecked:\n  The chain of 2 records")
+    assert "name a target, such as --run NAME" in checked.stdout
+    assert academy(home, "audit", "show", "--record", "2").stdout.startswith("Run fit-2: Completed")
+    assert not home.exists()
+    home.mkdir()
+    (home / "academy.db").touch()
+    for verb in ("show", "verify"):
+        said = academy(home, "audit", verb)
+        assert said.stderr == (
+            f"The service of {home} does not run, and its records are left out: --home {home} starts it.\n"
+        )
+        assert said.stdout == (shown if verb == "show" else checked).stdout
+
+
+def test_a_service_that_runs_is_shown_beside_local_runs(scripts: Path, both: Service) -> None:
+    root = both.home.root
+    lines = academy(root, "audit", "show").stdout.splitlines()
+    assert [lines[0], lines[3], lines[4]] == [f"Local runs of {scripts}:", "", f"The service of {root}:"]
+    assert lines[5].split()[3:5] == ["model", "m:1"]
+    listed = json.loads(academy(root, "audit", "show", "-o", "json").stdout)
+    assert [(one["ledger"], one["sequence"]) for one in listed] == [
+        (str(scripts / ".academy-audit"), 1),
+        (str(scripts / ".academy-audit"), 2),
+        (str(root), 1),
+    ]
+
+
+@pytest.mark.parametrize("how", ["workspace", "home", "ledger"])
+def test_a_ledger_that_is_named_is_the_only_one(scripts: Path, both: Service, how: str) -> None:
+    root = str(both.home.root)
+    options = {"workspace": ["-w", "academy"], "home": ["--home", root], "ledger": ["--ledger", str(scripts)]}
+    lines = academy(both.home.root, "audit", "show", *options[how]).stdout.splitlines()
+    names = [["run", "fit-1"], ["run", "fit-2"]] if how == "ledger" else [["model", "m:1"]]
+    assert [line.split()[3:5] for line in lines] == names
+    checked = academy(both.home.root, "audit", "verify", *options[how]).stdout
+    assert checked.startswith(f"Checked:\n  The chain of {len(names)} record")
+
+
+def test_a_number_that_two_ledgers_have_is_asked_back(scripts: Path, both: Service) -> None:
+    root = both.home.root
+    asked = academy(root, "audit", "show", "--record", "1")
+    assert asked.returncode == 2
+    assert f"Say which one: --ledger {scripts} or --home {root}" in asked.stderr
+    assert academy(root, "audit", "show", "--record", "2").stdout.startswith("Run fit-2: Completed")
+    missing = academy(root, "audit", "show", "--record", "9")
+    assert missing.returncode == 3
+    assert f"there are 2 of local runs of {scripts} and 1 of the service of {root}" in missing.stderr
+
+
+def test_verify_says_which_ledger_does_not_match(scripts: Path, both: Service) -> None:
+    root, ledger = both.home.root, ledger_of(scripts)
+    head = ledger.head().hash
+    noted = academy(root, "audit", "verify", "--head", head)
+    assert noted.returncode == 0, noted.stdout
+    assert "The noted hash is that of record 2" in noted.stdout
+    assert academy(root, "audit", "verify", "--head", "ab" * 32).returncode == 1
+    file = ledger.folder.ledger_file
+    file.write_text(file.read_text().replace("fit-2", "fit-3"))
+    found = academy(root, "audit", "verify", "-o", "json")
+    assert found.returncode == 1
+    value = json.loads(found.stdout)
+    assert not value["matches"]
+    assert [one["text"] for one in value["mismatches"]] == [
+        f"Local runs of {scripts}: Record 2 was changed after it was sealed."
+    ]
+    assert any(text.startswith(f"The service of {root}: The chain of 1 record") for text in value["checked"])
+    assert academy(root, "audit", "verify").stdout.endswith("1 thing does not match.\n")

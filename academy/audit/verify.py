@@ -58,13 +58,14 @@ def verify(
     return findings.done()
 
 
-def verify_chain(records: Sequence[Sealed], head: Head) -> Verification:
-    """Check the chain of all records, and no file."""
+def verify_chain(records: Sequence[Sealed], head: Head, kind: str = "job") -> Verification:
+    """Check the chain of all records, and no file. ``kind`` is that of a target that would name more."""
     findings = Findings()
     _chain(findings, records, head)
     if records:
         findings.unchecked.append(
-            "What records say of files, data and packages: name a target, such as --job NAME, or give --all."
+            f"What records say of files, data and packages: name a target, such as --{kind} NAME, or give "
+            "--all."
         )
     return findings.done()
 
@@ -97,13 +98,7 @@ def check_noted(verification: Verification, records: Sequence[Sealed], noted: st
     InvalidField
         ``noted`` is no hash.
     """
-    hash = noted.strip().lower()
-    if not _HASH.fullmatch(hash):
-        raise InvalidField(
-            f"{noted!r} is no hash of a record: it has 64 hexadecimal digits. "
-            "'academy audit verify' prints the head's.",
-            target="head",
-        )
+    hash = _hash(noted)
     findings = Findings(*(list(getattr(verification, name)) for name in Findings.__dataclass_fields__))
     found = next((sealed for sealed in records if sealed.hash == hash), None)
     if hash == START:
@@ -117,6 +112,23 @@ def check_noted(verification: Verification, records: Sequence[Sealed], noted: st
             f"The noted hash is that of record {found.sequence}: up to it, the records are those of then."
         )
     return findings.done()
+
+
+def holds(records: Sequence[Sealed], noted: str) -> bool:
+    """Say whether a record has the hash that was noted; ``InvalidField`` when that is none."""
+    hash = _hash(noted)
+    return any(sealed.hash == hash for sealed in records)
+
+
+def _hash(noted: str) -> str:
+    hash = noted.strip().lower()
+    if not _HASH.fullmatch(hash):
+        raise InvalidField(
+            f"{noted!r} is no hash of a record: it has 64 hexadecimal digits. "
+            "'academy audit verify' prints the head's.",
+            target="head",
+        )
+    return hash
 
 
 def _chain(findings: Findings, records: Sequence[Sealed], head: Head) -> None:

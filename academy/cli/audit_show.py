@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from academy.cli.audit_target import Opened, opened, target_options
+from academy.cli.audit_target import Opened, opened_all, target_options
 from academy.cli.output import terminal_width
 from academy.cli.verb import Scope, ServiceCommand, said_when_slow
 from academy.errors import NotFound
@@ -36,15 +36,16 @@ def show(
 ) -> None:
     """Show what is on record: who, when, on what machine, packages, code, data, results, and the chain.
 
-    Without a target, list all records, oldest first.
+    Without a target, list all records, oldest first: those of the local runs of this folder or the nearest
+    one above it, and those of the service if it runs. Where there are no local runs, the service is started.
     """
-    found = opened(scope, target, needed=False)
-    if all_ and (found.target is not None or number is not None):
+    several = opened_all(scope, target)
+    if all_ and (several[0].target is not None or number is not None):
         raise click.UsageError("--all lists all records. Leave it out to see one thing's.")
-    if found.target is None and number is None:
-        _list(found, output)
+    if several[0].target is None and number is None:
+        _list(several, output)
         return
-    export = chosen(found, number)
+    export = chosen(_with_record(several, number), number)
     if output == "json":
         click.echo(json.dumps(_as_json(export), indent=2, ensure_ascii=False))
         return
@@ -73,28 +74,64 @@ def chosen(found: Opened, number: int | None) -> Export:
     return Export.of(own or found.sealed(), everything, head, number)
 
 
-def _list(found: Opened, output: str) -> None:
-    from academy.audit.text import line
+def _with_record(several: Sequence[Opened], number: int | None) -> Opened:
+    """Return the ledger that a record's number is of."""
+    if number is None or len(several) == 1:
+        return several[0]
+    having = [one for one in several if any(sealed.sequence == number for sealed in one.sealed())]
+    if len(having) > 1:
+        raise click.UsageError(f"There is a record {number} in each of two ledgers. {_ways(several)}")
+    if not having:
+        counts = " and ".join(
+            f"{len(one.sealed())} of {one.title[0].lower()}{one.title[1:]}" for one in several
+        )
+        raise NotFound(f"There is no record {number}; there are {counts}. 'academy audit show' lists them.")
+    return having[0]
 
-    records: Sequence[Sealed] = found.sealed()
+
+def _ways(several: Sequence[Opened]) -> str:
+    return "Say which one: " + " or ".join(
+        f"--ledger {one.folder.root.parent}" if one.folder else f"--home {one.place}" for one in several
+    )
+
+
+def _list(several: Sequence[Opened], output: str) -> None:
     if output == "json":
-        listed = [_in_list(sealed) for sealed in records]
+        listed = [_in_list(one, sealed) for one in several for sealed in one.sealed()]
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
+    for number, one in enumerate(several):
+        if one.is_found:
+            click.echo(f"{chr(10) if number else ''}{one.title}:")
+        _print(one)
+
+
+def _print(found: Opened) -> None:
+    from academy.audit.text import line
+
+    records = found.sealed()
     if not records:
-        click.echo(
-            "There are no records yet. A job that ends, a model, a deployment each make one.", err=True
+        made = (
+            "'academy audit run -- python train.py' makes one."
+            if found.folder
+            else "A job that ends, a model, a deployment each make one."
         )
-        return
+        click.echo(f"There are no records yet. {made}", err=True)
     width = terminal_width()
     for sealed in records:
         click.echo(line(sealed)[:width])
 
 
-def _in_list(sealed: Sealed) -> dict[str, Any]:
+def _in_list(found: Opened, sealed: Sealed) -> dict[str, Any]:
     names = ("kind", "name", "id", "status", "who")
     facts = {name: sealed.body.get(name) for name in names}
-    return {"sequence": sealed.sequence, "at": sealed.at, **facts, "hash": sealed.hash}
+    return {
+        "ledger": found.place,
+        "sequence": sealed.sequence,
+        "at": sealed.at,
+        **facts,
+        "hash": sealed.hash,
+    }
 
 
 def _as_json(export: Export) -> dict[str, Any]:

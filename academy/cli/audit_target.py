@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from academy.audit.record import Kind
 from academy.audit.target import SPELLING, Target
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from academy.audit.finding import Records
     from academy.audit.local_ledger import LocalLedger
     from academy.service.loopback import Loopback
+    from academy.service.process import ServiceInfo
 
 Callback = Callable[..., Any]
 
@@ -39,7 +41,7 @@ class Opened:
     """The records that a command is about. Without a target, it is about all of them.
 
     ``id`` is the one that the target's records have. ``folder`` is the scripts' folder whose records these
-    are; None for a service's.
+    are; None for a service's. ``is_found`` says that nobody named this ledger: it was at hand.
     """
 
     target: Target | None
@@ -47,6 +49,19 @@ class Opened:
     records: Records
     folder: AuditFolder | None = None
     service: Loopback | None = None
+    is_found: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where the ledger is: the folder of local runs' records, or the service's home."""
+        if self.folder is not None:
+            return str(self.folder.root)
+        return self.service.info.home if self.service is not None else ""
+
+    @property
+    def title(self) -> str:
+        """Say whose records these are, where there may be others."""
+        return f"Local runs of {self.folder.root.parent}" if self.folder else f"The service of {self.place}"
 
     def sealed(self) -> Sequence[Sealed]:
         """Return the records of the target, oldest first (all records when there is none).
@@ -119,7 +134,41 @@ def opened(scope: Scope, options: Mapping[str, Any], *, needed: bool = True) -> 
     _check_place(options, kind, local)
     if local:
         return _of_folder(kind, options)
-    return _of_service(scope, kind, options)
+    from academy.cli.service import running
+
+    return _of_service(running(scope), kind, options)
+
+
+def opened_all(scope: Scope, options: Mapping[str, Any]) -> tuple[Opened, ...]:
+    """Return what ``opened`` does; without any option, each ledger that is at hand, local runs first.
+
+    A service is not started for that, unless there are no local runs.
+    """
+    from academy.audit.local_ledger import LocalLedger
+    from academy.service.process import status
+
+    is_said = any(value is not None for value in options.values()) or _home_is_given()
+    local = None if is_said else LocalLedger.above(Path.cwd())
+    if local is None:
+        return (opened(scope, options, needed=False),)
+    found = Opened(None, None, local, local.folder, is_found=True)
+    service = status(scope.home)
+    if service.info is None or service.state != "running":
+        if scope.home.database_file.exists():
+            root = scope.home.root
+            click.echo(
+                f"The service of {root} does not run, and its records are left out: --home {root} starts it.",
+                err=True,
+            )
+        return (found,)
+    return found, replace(_of_service(service.info, None, options), is_found=True)
+
+
+def _home_is_given() -> bool:
+    context = click.get_current_context()
+    return context.get_parameter_source("home") is ParameterSource.COMMANDLINE or bool(
+        context.find_root().params.get("home")
+    )
 
 
 def local_ledger(given: str | None) -> LocalLedger:
@@ -164,13 +213,11 @@ def _of_folder(kind: Kind | None, options: Mapping[str, Any]) -> Opened:
     return Opened(target, target.below("") if target else None, ledger, ledger.folder)
 
 
-def _of_service(scope: Scope, kind: Kind | None, options: Mapping[str, Any]) -> Opened:
+def _of_service(info: ServiceInfo, kind: Kind | None, options: Mapping[str, Any]) -> Opened:
     from academy.audit.finding import LATEST, newest_version
-    from academy.cli.service import running
     from academy.service.kept_records import KeptRecords
     from academy.service.loopback import Loopback
 
-    info = running(scope)
     records = KeptRecords(info)
     workspace = _workspace(options).id
     if kind is None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from academy.cli.audit_target import Opened, opened, target_options
+from academy.cli.audit_target import Opened, opened_all, target_options
 from academy.cli.verb import Scope, ServiceCommand, said_when_slow
 from academy.errors import InvalidField
 
@@ -42,22 +44,49 @@ def verify(
 ) -> None:
     """Check the chain of records; with a target or --all, also what records say: files, packages, links.
 
+    Without a target, the records are those of the local runs of this folder or the nearest one above it, and
+    those of the service if it runs. Where there are no local runs, the service is started.
+
     \b
     Exit status: 0 all that could be checked matches, 1 something does not.
     """
     if file is not None:
-        found = _of_file(file, noted, {**target, "all": all_ or None})
+        sections = [_of_file(file, noted, {**target, "all": all_ or None})]
     else:
-        found = _of_ledger(opened(scope, target, needed=False), noted, all_)
+        sections = _of_ledgers(opened_all(scope, target), noted, all_)
+    found = _together(sections)
     if output == "json":
         click.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
     else:
-        _print(found)
+        _print(sections)
     if not found.matches:
         raise click.exceptions.Exit(1)
 
 
-def _of_ledger(opened: Opened, noted: str | None, all_: bool) -> Verification:
+@dataclass(frozen=True)
+class _Section:
+    """What was found in one ledger; the title says in which, where that is not plain."""
+
+    title: str
+    found: Verification
+    records: Sequence[Sealed] = ()
+
+
+def _of_ledgers(several: Sequence[Opened], noted: str | None, all_: bool) -> list[_Section]:
+    sections = [_of_ledger(one, all_) for one in several]
+    if noted is None:
+        return sections
+    from academy.audit.verify import check_noted, holds
+
+    # The hash was noted of one of the ledgers, which need not be all of them.
+    holding = [one for one in sections if holds(one.records, noted)] or sections
+    return [
+        replace(one, found=check_noted(one.found, one.records, noted)) if one in holding else one
+        for one in sections
+    ]
+
+
+def _of_ledger(opened: Opened, all_: bool) -> _Section:
     from academy.audit import verify as checks
     from academy.audit.finding import whole
 
@@ -68,17 +97,15 @@ def _of_ledger(opened: Opened, noted: str | None, all_: bool) -> Verification:
     with said_when_slow("Reading the records …"):
         records, head = whole(opened.records)
     if opened.target is None and not all_:
-        found = checks.verify_chain(records, head)
+        found = checks.verify_chain(records, head, "run" if opened.folder else "job")
     else:
         with _Bar() as looked:
             found = checks.verify(records, head, opened.id, folder=opened.folder, progress=looked)
-    return _noted(_with_damage(found, opened), records, noted)
+    return _Section(opened.title if opened.is_found else "", _with_damage(found, opened), records)
 
 
 def _with_damage(found: Verification, opened: Opened) -> Verification:
     """Add the lines of a local ledger that hold no record."""
-    from dataclasses import replace
-
     from academy.audit.local_ledger import LocalLedger
     from academy.audit.verification import Mismatch
 
@@ -88,7 +115,7 @@ def _with_damage(found: Verification, opened: Opened) -> Verification:
     return replace(found, mismatches=(*lines, *found.mismatches))
 
 
-def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> Verification:
+def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> _Section:
     given = [name for name, value in others.items() if value is not None]
     if given:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
@@ -108,27 +135,51 @@ def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> Verificat
         from academy.audit.schema import check
     check(value, str(file))
     records, head = of_file(value)
-    return _noted(checks.verify_part(records, head), records, noted)
+    found = checks.verify_part(records, head)
+    return _Section("", found if noted is None else checks.check_noted(found, records, noted))
 
 
-def _noted(found: Verification, records: Sequence[Sealed], noted: str | None) -> Verification:
-    from academy.audit.verify import check_noted
+def _together(sections: Sequence[_Section]) -> Verification:
+    """Return the findings of all ledgers; each sentence then says which one it is about."""
+    if len(sections) == 1:
+        return sections[0].found
+    from academy.audit.verification import Verification
 
-    return found if noted is None else check_noted(found, records, noted)
+    told = [_told(one) for one in sections]
+    names = [field.name for field in fields(Verification)]
+    return Verification(**{name: tuple(chain(*(getattr(one, name) for one in told))) for name in names})
 
 
-def _print(found: Verification) -> None:
-    for title, lines in (
-        ("Checked:", found.checked),
-        ("Known besides:", found.notes),
-        ("Not checked:", found.unchecked),
-        ("Does not match:", [mismatch.text for mismatch in found.mismatches]),
-    ):
-        if lines:
-            click.echo(title)
-            for line in lines:
-                click.echo(f"  {line}")
-    count = len(found.mismatches)
+def _told(section: _Section) -> Verification:
+    found, of = section.found, section.title
+    return replace(
+        found,
+        mismatches=tuple(replace(one, text=f"{of}: {one.text}") for one in found.mismatches),
+        **{
+            name: tuple(f"{of}: {text}" for text in getattr(found, name))
+            for name in ("checked", "unchecked", "notes")
+        },
+    )
+
+
+def _print(sections: Sequence[_Section]) -> None:
+    for section in sections:
+        found = section.found
+        if section.title:
+            click.echo(f"{section.title}:")
+        for title, lines in (
+            ("Checked:", found.checked),
+            ("Known besides:", found.notes),
+            ("Not checked:", found.unchecked),
+            ("Does not match:", [mismatch.text for mismatch in found.mismatches]),
+        ):
+            if lines:
+                click.echo(title)
+                for line in lines:
+                    click.echo(f"  {line}")
+        if section.title:
+            click.echo()
+    count = sum(len(section.found.mismatches) for section in sections)
     click.echo(
         "All that was checked matches."
         if not count
