@@ -9,7 +9,10 @@ from academy.cli.lazy import LazyGroup
 # Where each command is, and what the group's help says of it.
 _VERBS = {
     "show": ("academy.cli.matrix_show:show", "Show the matrix, a cell of it, or a service."),
-    "recommend": ("academy.cli.matrix_recommend:recommend_command", "Say which environment fits what you need."),
+    "recommend": (
+        "academy.cli.matrix_recommend:recommend_command",
+        "Say which environment fits what you need.",
+    ),
     "migrate": ("academy.cli.matrix_migrate:migrate", "Report what moving from one cell to another takes."),
 }
 
