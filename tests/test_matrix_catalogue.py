@@ -367,6 +367,7 @@ SPOILT: list[tuple[str, Callable[[Any], Any], list[str]]] = [
     (CELL, misspelt("personas", "persona"), ["no field 'persona'", "Did you mean 'personas'?", "'upkeep'"]),
     (CELL, change(services=[]), ["no field 'services'", "Its fields: 'name', 'definition'"]),
     (CELL, change(definition=""), ["definition is empty"]),
+    (CELL, change(name="a\x1b[31m"), ["name holds the character '\\x1b', which cannot be shown"]),
     (CELL, change(definition=None), ["definition is empty; it takes a text"]),
     (CELL, change(languages="Python"), ["languages is 'Python'; it takes a list"]),
     (CELL, change(languages=[]), ["languages is an empty list"]),
@@ -391,9 +392,11 @@ SPOILT: list[tuple[str, Callable[[Any], Any], list[str]]] = [
     (SERVICE, traits(operator="platfrom"), ["traits.operator is 'platfrom'", "mean 'platform'?", "'owner'"]),
     (SERVICE, traits(gpu="yes"), ["traits.gpu is 'yes'; it takes true or false"]),
     (SERVICE, traits(gpu=1), ["traits.gpu is 1; it takes true or false"]),
+    (SERVICE, traits(data=["tenant", "tenant"]), ["traits.data[1] is 'tenant', which is there already"]),
     (SERVICE, traits(data=[]), ["traits.data is an empty list"]),
     (SERVICE, traits(bathc=True), ["traits has no field 'bathc'", "Its fields: 'stages'"]),
     (SERVICE, change(resources=[]), ["resources is a list of 0; it takes a mapping"]),
+    (SERVICE, change(resources={"100": []}), ["a key of resources is '100'; it takes a whole number"]),
     (SERVICE, levels(at_250=[]), ["resources has no level 250", "'100', '200', '300'"]),
     (SERVICE, levels(at_300=[]), ["resources.300 is missing or empty"]),
     (SERVICE, levels(at_300=None), ["resources.300 is empty; it takes a list"]),
@@ -439,6 +442,12 @@ def test_a_field_that_is_not_valid_is_refused_by_file_field_and_value(
         (b"name: 2026-13-99\n", "is not YAML: "),
         (b"name: 2026-06-30\n", "lacks the fields 'definition'"),
         (b"? [a, b]\n: c\n", "is not YAML: "),
+        (b"# only a remark\n", "is empty; it takes fields"),
+        (b"name: a\x00b\n", "control characters are not allowed"),
+        (b"name: a\n---\nname: b\n", "expected a single document"),
+        (b"name: !!python/name:os.system\n", "could not determine a constructor"),
+        (b"x" * 300_000, "is larger than 256 KiB"),
+        (b"[" * 100_000, "too deeply"),  # libyaml would end the process
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(folder: Path, content: bytes, part: str) -> None:
@@ -479,9 +488,51 @@ def test_a_service_has_one_file(folder: Path) -> None:
     assert "managed/services/automl.yml" in caught.value.message
 
 
-@pytest.mark.parametrize(("name", "part"), [("Auto ML.yml", "no id of a service"), ("new.yaml", "new.yml")])
-def test_a_file_whose_name_is_not_an_id_is_refused(folder: Path, name: str, part: str) -> None:
-    (folder / SERVICE).rename(folder / "hosted/services" / name)
+def test_a_file_whose_name_is_not_an_id_is_refused(folder: Path) -> None:
+    (folder / SERVICE).rename(folder / "hosted/services/Auto ML.yml")
+    with pytest.raises(InvalidField, match="no id of a service"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "new.yml",
+        "hosted/new.yml",
+        "hosted/service/new.yml",
+        "hosted/services/more/new.yml",
+        "hosted/services/new.yaml",
+        "hosted/services/new.YML",
+    ],
+)
+def test_a_file_at_a_place_that_is_not_read_is_refused(folder: Path, name: str) -> None:
+    file = folder / name
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy(folder / SERVICE, file)
+    with pytest.raises(
+        InvalidField, match=r"is not read\. A cell is CELL/cell\.yml, a service CELL"
+    ) as caught:
+        load(folder)
+    assert caught.value.message.startswith(str(file))
+
+
+def test_what_an_editor_leaves_is_no_part_of_the_catalogue(folder: Path) -> None:
+    (folder / "hosted/services/.#automl.yml").symlink_to("somebody@somewhere.4711")
+    (folder / "hosted/services/automl.yml~").write_text("name: before\n")
+    assert plain(load(folder)) == plain(CATALOGUE)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "part"),
+    [
+        ("automl.yml", change(formerly=["azure_DATABRICKS"]), "is called 'azure-databricks' too"),
+        ("automl-2.yml", lambda said: said, "is called 'automated-ml-in-azure-machine-learning' too"),
+        ("hosted.yml", change(name="Another"), "a service cannot be called 'hosted': a cell is"),
+    ],
+)
+def test_a_name_means_one_thing(folder: Path, name: str, spoil: Callable[[Any], Any], part: str) -> None:
+    said = spoil(yaml.safe_load((folder / SERVICE).read_text()))
+    (folder / "hosted/services" / name).write_text(yaml.safe_dump(said))
     with pytest.raises(InvalidField, match=part):
         load(folder)
 

@@ -20,6 +20,10 @@ T = TypeVar("T")
 # A close word: one letter left out or two exchanged, in words as short as these fields have.
 _CLOSE = 0.6
 
+_LARGEST_BYTES = 256 * 1024
+# libyaml ends the whole process where a file nests more than some twenty thousand levels; PyYAML raises.
+_SAFE_IN_C_BYTES = 16 * 1024
+
 _WORDS = {str: "a text", int: "a whole number", bool: "true or false"}
 
 
@@ -59,22 +63,30 @@ def parse(file: Path) -> Any:
     NotFound
         There is no such file.
     InvalidField
-        It cannot be read, is not text in UTF-8, is not YAML, or says one field twice.
+        It cannot be read, is too large, is not text in UTF-8, is not YAML, or says one field twice.
     """
     try:
-        content = file.read_bytes()
+        with file.open("rb") as opened:
+            content = opened.read(_LARGEST_BYTES + 1)
     except FileNotFoundError:
         raise NotFound(f"There is no {file}.") from None
     except OSError as error:
         raise InvalidField(f"{file} cannot be read: {error.strerror}.") from None
+    if len(content) > _LARGEST_BYTES:
+        raise InvalidField(
+            f"{file} is larger than {_LARGEST_BYTES // 1024} KiB, the most that such a file has."
+        )
+    loader = _StrictInC if len(content) <= _SAFE_IN_C_BYTES else _StrictInPython
     try:
-        return yaml.load(content.decode("utf-8"), Loader=_Strict)
+        return yaml.load(content.decode("utf-8"), Loader=loader)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         at = f"byte {content[error.start]:#04x} in line {line}"
         raise InvalidField(f"{file} is not text in UTF-8: {at}. Save it as UTF-8.") from None
     except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date such as 2026-13-99
         raise InvalidField(f"{file} is not YAML: {error}") from None
+    except RecursionError:
+        raise InvalidField(f"{file} nests lists or mappings in each other too deeply.") from None
 
 
 def record(kind: type[T], value: Any, at: At, **given: Any) -> T:
@@ -118,9 +130,18 @@ def typed(hint: Any, value: Any, at: At) -> Any:
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         quoted = hint is str and not isinstance(value, list | Mapping | types.NoneType)
         at.refuse(f" is {_shown(value)}; it takes {_WORDS[hint]}.{' Put it in quotes.' if quoted else ''}")
-    if isinstance(value, str) and not value.strip():
-        at.refuse(" is empty.")
+    if isinstance(value, str):
+        _check_text(value, at)
     return value
+
+
+def _check_text(value: str, at: At) -> None:
+    """Refuse a text without a letter, and one that would move the cursor of the terminal it is shown on."""
+    if not value.strip():
+        at.refuse(" is empty.")
+    hidden = next((letter for letter in value if not letter.isprintable() and letter != "\n"), None)
+    if hidden is not None:
+        at.refuse(f" holds the character {hidden!r}, which cannot be shown. Leave it out.")
 
 
 def choice(kind: type[StrEnum], value: Any, at: At) -> StrEnum:
@@ -141,9 +162,11 @@ def sequence(value: Any, at: At) -> list[Any]:
 
 def _listed(hint: Any, value: Any, at: At) -> tuple[Any, ...]:
     found = tuple(typed(hint, item, at.item(index)) for index, item in enumerate(sequence(value, at)))
+    seen = set()
     for index, item in enumerate(found):
-        if item in found[:index]:
+        if item in seen:
             at.item(index).refuse(f" is {_shown(item)}, which is there already.")
+        seen.add(item)
     return found
 
 
@@ -151,7 +174,8 @@ def _keyed(hints: tuple[Any, ...], value: Any, at: At) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
         at.refuse(f" is {_shown(value)}; it takes a mapping.")
     key_hint, hint = hints
-    keys = {name: typed(key_hint, name, at) for name in value}
+    key = At(at.file, f"a key of {at.path}")
+    keys = {name: typed(key_hint, name, key) for name in value}
     return types.MappingProxyType(
         {key: typed(hint, value[name], at.field(str(name))) for name, key in keys.items()}
     )
@@ -167,7 +191,7 @@ def _shown(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = repr(value) if isinstance(value, str) else str(value)
+    text = repr(str(value)) if isinstance(value, str) else str(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
@@ -176,11 +200,7 @@ def _hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
-# libyaml reads ten times faster where it is there: commands read the whole catalogue.
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Strict(_Loader):  # type: ignore[misc]
+class _Strict:
     """Refuses a field that is there twice, of which YAML would keep the last."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
@@ -191,5 +211,17 @@ class _Strict(_Loader):  # type: ignore[misc]
                     None, None, f"the field {key.value!r} is there twice", key.start_mark
                 )
             seen.add(key.value)
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
+        found: dict[Any, Any] = super().construct_mapping(node, deep)  # type: ignore[misc]
         return found
+
+
+# libyaml reads ten times faster where it is there: commands read the whole catalogue.
+_InC: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _StrictInC(_Strict, _InC):  # type: ignore[misc]
+    pass
+
+
+class _StrictInPython(_Strict, yaml.SafeLoader):
+    pass

@@ -16,7 +16,7 @@ def find(catalogue: Catalogue, name: str) -> Cell | Service:
         There is none; the message says what was meant, perhaps, and what there is.
     """
     known = _by_name(catalogue)
-    found = known.get(_bare(name))
+    found = known.get(bare(name))
     if found is None:
         services = choices(service.id for service in catalogue.services())
         raise NotFound(
@@ -31,19 +31,24 @@ def guests(catalogue: Catalogue, cell: CellId) -> tuple[Service, ...]:
     return tuple(service for service in catalogue.services() if cell in service.also_in)
 
 
+def names_of(service: Service) -> tuple[str, ...]:
+    """Return all names that a service is found by, as they are compared."""
+    return tuple(bare(name) for name in (*service.formerly, service.name, service.id))
+
+
 def _by_name(catalogue: Catalogue) -> dict[str, Cell | Service]:
     found: dict[str, Cell | Service] = {}
     for service in catalogue.services():
-        for name in (*service.formerly, service.name, service.id):
-            found[_bare(name)] = service
-    return found | {_bare(cell.id): cell for cell in catalogue.cells.values()}
+        for name in names_of(service):
+            found[name] = service
+    return found | {bare(cell.id): cell for cell in catalogue.cells.values()}
 
 
 def _meant(name: str, known: dict[str, Cell | Service]) -> str:
-    near = did_you_mean(_bare(name), known)
+    near = did_you_mean(bare(name), known)
     return next((f" Did you mean {str(known[one].id)!r}?" for one in known if f"{one!r}" in near), "")
 
 
-def _bare(name: str) -> str:
+def bare(name: str) -> str:
     """Return a name as it is compared: ``Azure ML Notebooks`` is ``azure-ml-notebooks``."""
     return "-".join(name.casefold().replace("-", " ").replace("_", " ").split())

@@ -24,6 +24,7 @@ from academy.matrix.catalogue import (
     Stage,
 )
 from academy.matrix.fields import At, did_you_mean, parse, record, sequence
+from academy.matrix.finding import names_of
 
 LEVELS = (100, 200, 300)
 KINDS = ("docs", "module", "course", "article", "video")
@@ -60,19 +61,31 @@ def _of_this_checkout() -> Catalogue:
 def _read(folder: Path) -> Catalogue:
     if not folder.is_dir():
         raise NotFound(f"There is no folder {folder}. The catalogue of environments is there, in a checkout.")
-    _check_folders(folder)
+    _check_files(folder)
     cells = {cell: _cell(folder / cell, cell) for cell in CellId}
     _check_once(cells.values(), folder)
     return Catalogue(MappingProxyType(cells), MappingProxyType(_moves(folder / "moves.yml")))
 
 
-def _check_folders(folder: Path) -> None:
-    """Refuse a folder that looks like a cell and is none: what is in it would not be seen."""
+def _check_files(folder: Path) -> None:
+    """Refuse a file that looks like a part of the catalogue and is at no place that is read."""
     for found in sorted({*folder.glob("*/cell.yml"), *folder.glob("*/services")}):
         name = found.parent.name
         if name not in tuple(CellId):
             cells = choices(CellId, in_order=True)
             At(found).refuse(f": the folder {name!r} is no cell.{did_you_mean(name, CellId)} Cells: {cells}.")
+    moves, read = folder / "moves.yml", "A cell is CELL/cell.yml, a service CELL/services/ID.yml"
+    inside = (file for cell in CellId for file in (folder / cell).rglob("*"))
+    for file in sorted([*folder.glob("*"), *inside]):
+        at_its_place = file == moves or (file.parent.parent == folder and file.name == "cell.yml")
+        is_service = file.parent.name == "services" and file.parent.parent.parent == folder
+        if _is_written(file) and not at_its_place and not (is_service and file.suffix == ".yml"):
+            At(file).refuse(f" is not read. {read}; the moves are moves.yml.")
+
+
+def _is_written(file: Path) -> bool:
+    """Tell whether it is YAML that a person wrote; what begins with a dot is an editor's."""
+    return file.suffix.lower() in (".yml", ".yaml") and not file.name.startswith(".")
 
 
 def _cell(folder: Path, cell: CellId) -> Cell:
@@ -86,9 +99,7 @@ def _cell(folder: Path, cell: CellId) -> Cell:
 
 
 def _services(folder: Path, cell: CellId) -> tuple[Service, ...]:
-    for file in sorted(folder.glob("*.yaml")):
-        At(file).refuse(f" is not read: a service is a *.yml file. Call it {file.stem}.yml.")
-    found = tuple(_service(file, cell) for file in sorted(folder.glob("*.yml")))
+    found = tuple(_service(file, cell) for file in sorted(folder.glob("*.yml")) if _is_written(file))
     if not found:
         raise NotFound(f"The cell {cell} has no services: {folder} holds no *.yml file.")
     return found
@@ -133,15 +144,17 @@ def _of_stage(stage: Stage) -> list[CellId]:
 
 
 def _check_once(cells: Iterable[Cell], folder: Path) -> None:
-    """Refuse a service that has two files: under one id, or under one name."""
+    """Refuse a name that means two things: a service that has two files, or is called as a cell is."""
     seen: dict[str, Service] = {}
     for service in (service for cell in cells for service in cell.services):
-        for word in (service.id, service.name.casefold()):
+        for word in names_of(service):
+            if word in tuple(CellId):
+                At(_file_of(service, folder)).refuse(f": a service cannot be called {word!r}: a cell is.")
             before = seen.setdefault(word, service)
             if before is not service:
                 At(_file_of(service, folder)).refuse(
-                    f": {service.name} is there already, as {_file_of(before, folder)}. "
-                    "A service has one file; also_in names its further cells."
+                    f": {_file_of(before, folder)} is called {word!r} too. "
+                    "A service has one file and its own names; also_in names its further cells."
                 )
 
 
