@@ -430,6 +430,8 @@ def test_needs_survive_the_way_to_plain_values_and_back() -> None:
         ({"stge": "training"}, ["no field 'stge'", "Did you mean 'stage'?", "'latency'"]),
         ({"data": "tenant"}, ["does not say the stage", "stage: training"]),
         ({"stage": "training", "skills": ["pyton"]}, ["skills is 'pyton'", "Did you mean 'python'?"]),
+        ({"stage": "training", "skills": [None]}, ["skills is empty. It takes one of 'python'"]),
+        ({"stage": ["training"]}, ["stage is a list of 1. It takes one of 'training'"]),
         ({"stage": "training", "skills": 3}, ["skills is 3", "it takes a list"]),
         ({"stage": "training", "offline": "yes"}, ["offline is 'yes'", "true or false"]),
         ({"stage": "training", "languages": [" "]}, ["languages is empty"]),

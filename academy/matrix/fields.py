@@ -149,7 +149,7 @@ def choice(kind: type[StrEnum], value: Any, at: At) -> StrEnum:
     for member in kind:
         if member.value == value:
             return member
-    meant = did_you_mean(value, kind)
+    meant = did_you_mean(value, kind) if isinstance(value, str) else ""
     return at.refuse(f" is {_shown(value)}.{meant} It takes one of {choices(kind, in_order=True)}.")
 
 

@@ -215,7 +215,8 @@ CONTRADICTIONS: tuple[tuple[Callable[[Needs], bool], str], ...] = (
     ),
     (
         lambda needs: needs.stage is Stage.INFERENCE and needs.traffic is Traffic.NONE,
-        "stage is {stage} and traffic is {traffic}, but a model that answers has requests: say traffic "
+        "stage is {stage} and traffic is {traffic}, as it is where nothing is said of it, but a model that "
+        "answers has requests: say traffic "
         "'occasional', 'steady', 'spiky' or 'bulk', or ask for stage 'training'.",
     ),
     (
