@@ -32,13 +32,20 @@ def warm(names: Iterable[str], *, log: Callable[[str], None]) -> list[BuiltEnvir
     for spec in specs:
         started = time.monotonic()
         environment = build(spec, log=log)
-        _import(environment, curated.imports(spec.name))
+        try_imports(environment, curated.imports(spec.name))
         log(f"{spec.label} is ready in {environment.root} ({time.monotonic() - started:.1f} s).")
         built.append(environment)
     return built
 
 
-def _import(environment: BuiltEnvironment, modules: Sequence[str]) -> None:
+def try_imports(environment: BuiltEnvironment, modules: Sequence[str]) -> None:
+    """Import these, which shows that the environment works, and leaves them compiled for whoever is next.
+
+    Raises
+    ------
+    EnvironmentBuildError
+        One of them cannot be imported.
+    """
     done = subprocess.run(
         [environment.python, "-W", "ignore", "-c", "".join(f"import {module}\n" for module in modules)],
         env=environment.process_environment(os.environ),

@@ -1,7 +1,7 @@
 """Train a classifier of wines on a table of measurements, and log it to MLflow.
 
-The script knows nothing of Azure ML, of a service or of an audit trail: it reads a file, and writes to MLflow.
-That is why it can be run anywhere, and why somebody else has to write down what it ran on.
+The script knows nothing of Azure ML, of a service or of an audit trail: it reads a file, and writes to
+MLflow. That is why it can be run anywhere, and why somebody else has to write down what it ran on.
 """
 
 import argparse
