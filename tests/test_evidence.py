@@ -256,6 +256,19 @@ def test_a_changed_file_in_site_packages_is_found(installed: list[BuiltEnvironme
     assert packages.changed_files(site, "small") == ["small.py (no such file or directory)"]
 
 
+def test_files_that_no_package_lists_are_found(installed: list[BuiltEnvironment], tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    shutil.copytree(installed[0].site, site)
+    (site / "__pycache__").mkdir(exist_ok=True)
+    (site / "__pycache__" / "small.cpython-311.pyc").touch()
+    assert packages.unlisted(site) == []
+    for name in ("small_more.py", "setuptools/odd\udcff.py"):
+        (site / name).touch()
+    assert packages.unlisted(site) == ["setuptools/odd\\udcff.py", "small_more.py"]
+    (site / "old.egg-info").write_text("Name: old\nVersion: 1\n")
+    assert packages.unlisted(site) == [], "what belongs to it is not known"
+
+
 def test_packages_without_a_list_of_files_say_so_and_origins_hold_no_credentials(tmp_path: Path) -> None:
     (tmp_path / "Old_Thing.egg-info").write_text("Metadata-Version: 1.0\nName: Old.Thing\nVersion: 0.1\n")
     direct = {

@@ -18,8 +18,9 @@ from academy.jobs.fresh import FRESH_ENVIRONMENT, REPRODUCES, FreshEnvironment
 from academy.jobs.plan import CommandPlan
 from academy.paths import ArtifactFolder
 from academy.reproduction import comparing
-from academy.reproduction.environment import Rebuild, differences, pinned, source
+from academy.reproduction.environment import Rebuild, pinned, source
 from academy.reproduction.errors import NotReproducible
+from academy.reproduction.installed import differences
 from academy.reproduction.repeated import Repeated, reproduction
 from academy.reproduction.repetition import names, repetition
 from academy.reproduction.result import Environment, Metric, Reproduction, Tolerance, Verdict

@@ -209,6 +209,20 @@ def test_a_package_with_other_content_is_found_before_anything_runs(
     assert nothing_left(bench, before)
 
 
+def test_a_package_that_was_edited_in_the_installer_s_cache_is_found(
+    bench: Bench, steady: str, tmp_path: Path
+) -> None:
+    variables = {"UV_CACHE_DIR": str(tmp_path / "uv"), "UV_LINK_MODE": "hardlink"}
+    bench.academy("audit", "reproduce", "--job", steady, **variables)
+    before = bench.jobs()
+    (cached,) = (tmp_path / "uv").rglob("counting.py")
+    cached.write_text("VERSION = '1.5'  # tampered")
+    done = bench.academy("audit", "reproduce", "--job", steady, **variables)
+    assert done.returncode == 1
+    assert "with files that are not its own: 'counting.py'" in done.stderr
+    assert nothing_left(bench, before)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_ends_the_new_job(
     bench: Bench, waiting: str, number: signal.Signals, status: int

@@ -210,6 +210,25 @@ def test_a_package_that_is_gone_is_named(desk: Desk, tmp_path: Path) -> None:
     assert nothing_left()
 
 
+def test_a_package_that_was_edited_in_the_installer_s_cache_is_found(desk: Desk, tmp_path: Path) -> None:
+    name, cache = desk.run(), tmp_path / "uv"
+    assert desk.academy("reproduce", "--run", name, UV_CACHE_DIR=str(cache)).returncode == 0
+    (cached,) = cache.rglob("counting.py")
+    before = desk.ledger.head()
+    (cached.parent / "sitecustomize.py").write_text("")
+    done = desk.academy("reproduce", "--run", name, UV_CACHE_DIR=str(cache))
+    assert "No package lists 'sitecustomize.py', and Python finds it all the same." in done.stderr
+    cached.write_text("VERSION = '1.5'  # tampered")
+    done = desk.academy("reproduce", "--run", name, UV_CACHE_DIR=str(cache))
+    assert done.returncode == 1
+    assert "The package counting came out of uv's cache with files that are not its own" in done.stderr
+    assert "'counting.py'. " in done.stderr
+    assert "uv cache clean counting" in done.stderr
+    assert desk.ledger.head() == before
+    done = desk.academy("reproduce", "--run", name, "--anyway", UV_CACHE_DIR=str(cache))
+    assert "with files that are not its own: 'counting.py'" in done.stdout
+
+
 def test_a_secret_that_is_not_on_record_is_said(desk: Desk) -> None:
     name = desk.run("--api-key", "s3cret-value")
     done = desk.academy("reproduce", "--run", name)

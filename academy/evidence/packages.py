@@ -73,6 +73,22 @@ def changed_in_all(site: Path) -> Iterator[tuple[str, list[str]]]:
         yield from pool.map(one, distributions(site))
 
 
+def unlisted(site: Path) -> list[str]:
+    """Return the files that no package lists, bytecode left out; Python imports them all the same.
+
+    Where a package has no list (``.egg-info``), nothing can be said, and the list is empty.
+    """
+    listed: set[str] = set()
+    for entry in distributions(site):
+        rows = list(_rows(site / entry))
+        if not rows:
+            return []
+        listed.update(_below_site(row[0]) for row in rows)
+    found = (Path(folder, name) for folder, _, names in os.walk(site) for name in names)
+    names = (str(path.relative_to(site)) for path in found if path.parent.name != "__pycache__")
+    return sorted(printable(name) for name in names if name not in listed)
+
+
 def distributions(site: Path) -> list[str]:
     """Return the names of the folders and files in which packages say what they are, sorted."""
     # pip renames what it could not delete to a name that begins with a tilde.
@@ -133,17 +149,25 @@ def _sha256(folder: Path) -> str | None:
 
 def _recorded(folder: Path) -> Iterator[Recorded]:
     """Yield the lines of RECORD that are the wheel's own, and have a hash: bytecode has none."""
+    for row in _rows(folder):
+        if len(row) < 2 or not row[1]:
+            continue
+        name = _below_site(row[0])
+        if name.startswith(("..", "/")) or _is_of_installer(name, folder.name):
+            continue
+        yield Recorded(name, row[1])
+
+
+def _rows(folder: Path) -> Iterator[list[str]]:
     try:
         with open(folder / "RECORD", encoding="utf-8", errors="surrogateescape", newline="") as file:
-            for row in csv.reader(file):
-                if len(row) < 2 or not row[1]:
-                    continue
-                name = os.path.normpath(row[0].replace("\\", "/"))
-                if name.startswith(("..", "/")) or _is_of_installer(name, folder.name):
-                    continue
-                yield Recorded(name, row[1])
+            yield from (row for row in csv.reader(file) if row)
     except (OSError, csv.Error):
         return
+
+
+def _below_site(listed: str) -> str:
+    return os.path.normpath(listed.replace("\\", "/"))
 
 
 def _is_of_installer(name: str, folder: str) -> bool:

@@ -16,11 +16,9 @@ from academy.environments.definition import EnvironmentSpec
 from academy.environments.errors import EnvironmentBuildError
 from academy.errors import choices
 from academy.evidence.evidence import Package, Software
-from academy.evidence.packages import packages
 from academy.jobs.fresh import FreshEnvironment
 from academy.paths import writable_environment_cache
 from academy.reproduction.errors import NotReproducible
-from academy.reproduction.result import Environment
 from academy.reproduction.scratch import scratch
 
 Say = Callable[[str], None]
@@ -31,9 +29,6 @@ PYPI = "https://pypi.org/simple"
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
-
-# What every environment built here has, asked for or not.
-_ALWAYS_THERE = frozenset({"pip", "setuptools"})
 
 _COMMIT = re.compile(r"@[0-9a-f]{40}$")
 
@@ -100,36 +95,6 @@ def rebuilt(rebuild: Rebuild, what: str, say: Say) -> Iterator[BuiltEnvironment]
     # Beside the cache's own: uv links the files there instead of copying them.
     with scratch("reproduction-", above) as folder:
         yield _built(rebuild, what, say, folder)
-
-
-def compared(rebuild: Rebuild, site: Path, python: str) -> Environment:
-    """Return how the packages in ``site`` compare with those on record."""
-    recorded, found = rebuild.recorded, packages(site)
-    return Environment(
-        text=rebuild.spec.label,
-        python=python,
-        packages=len(found),
-        built=rebuild.fresh is not None,
-        differences=tuple(differences(recorded.packages, found)),
-    )
-
-
-def differences(recorded: Sequence[Package], found: Sequence[Package]) -> Iterator[str]:
-    """Yield a sentence on each package that is not the one on record."""
-    before = {package.name: package for package in recorded}
-    now = {package.name: package for package in found}
-    for name, package in before.items():
-        other = now.get(name)
-        if other is None:
-            if name not in _ALWAYS_THERE:
-                yield f"The package {name} {package.version} is not there."
-        elif other.version != package.version:
-            yield f"The package {name} was {package.version} and is {other.version}."
-        elif None not in (package.sha256, other.sha256) and package.sha256 != other.sha256:
-            yield f"The package {name} {package.version} holds other files than on record."
-    for name, package in now.items():
-        if name not in before and name not in _ALWAYS_THERE:
-            yield f"The package {name} {package.version} is there and was not on record."
 
 
 def source(environment: Mapping[str, str]) -> str:

@@ -15,8 +15,9 @@ from academy.evidence.evidence import Evidence
 from academy.jobs.plan import CommandPlan
 from academy.jobs.record import JobStatus
 from academy.reproduction import beforehand, comparing
-from academy.reproduction.environment import Rebuild, compared, rebuilt
+from academy.reproduction.environment import Rebuild, rebuilt
 from academy.reproduction.errors import NotReproducible
+from academy.reproduction.installed import compared
 from academy.reproduction.origin import newest
 from academy.reproduction.repeated import Repeated
 from academy.reproduction.repetition import repetition
@@ -44,7 +45,8 @@ def repeat_job(origin: Record, records: Records, jobs: ServiceJobs, wishes: Wish
     beforehand.refuse(found, f"The job {origin.name!r}", wishes.anyway)
     rebuild = Rebuild.of(evidence.software, plan.environment)
     environment = _environment(rebuild, f"the job {origin.name!r}", say)
-    beforehand.refuse(environment.differences, f"The environment of the job {origin.name!r}", wishes.anyway)
+    unlike = (*environment.differences, *environment.altered)
+    beforehand.refuse(unlike, f"The environment of the job {origin.name!r}", wishes.anyway)
     compute = _compute_is_there(properties, jobs)
     document = repetition(properties, id=origin.id, fresh=rebuild.fresh, compute=compute)
     id = jobs.run(origin.id, document, say)

@@ -8,6 +8,7 @@ from academy.audit.chain import Sealed
 from academy.audit.finding import Records
 from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Kind, Link, Record, Relation
+from academy.audit.same_content import writer
 from academy.audit.target import Target
 from academy.reproduction.errors import NotReproducible
 
@@ -88,7 +89,7 @@ def _of_model(model: Record, records: Records, local: LocalLedger | None, way: t
     for link in model.linked(Relation.FROM_JOB):
         found = _followed(link, model, records, local)
         return Origin(found.sealed, found.record, (*way, *found.way), found.local)
-    sealed = None if local is None else _with_same_content(model, local)
+    sealed = writer(model.model, local.read(), until=model.created_at) if local and model.model else None
     if sealed is None:
         raise NotReproducible(
             f"The model {model.name!r} has no run on record: it was registered from files, and no local run "
@@ -118,15 +119,3 @@ def _followed(link: Link, model: Record, records: Records, local: LocalLedger | 
         )
     said = f"The model {model.name!r} is from the {sealed.body['kind']} {name!r}."
     return Origin(sealed, sealed.record, (said,), local if is_local else None)
-
-
-def _with_same_content(model: Record, local: LocalLedger) -> Sealed | None:
-    """Return the newest local run that wrote what the model holds."""
-    if model.model is None:
-        return None
-    for sealed in reversed(local.read()):
-        evidence = sealed.record.evidence
-        written = evidence.outputs if evidence else ()
-        if any(item.tree is not None and item.tree.sha256 == model.model.sha256 for item in written):
-            return sealed
-    return None

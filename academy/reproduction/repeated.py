@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from academy.audit.record import Record
 from academy.evidence.evidence import Evidence, Gpu
 from academy.reproduction import comparing
-from academy.reproduction.environment import differences
+from academy.reproduction.installed import differences
 from academy.reproduction.result import Environment, Reproduction
 from academy.reproduction.wishes import Wishes
 

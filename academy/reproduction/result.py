@@ -67,7 +67,8 @@ class Environment:
     """How the environment was built anew.
 
     ``built`` False: it is Academy's own Python, which is not built; its packages were compared.
-    ``differences`` are sentences on what is not as recorded.
+    ``differences`` are sentences on what is not as recorded, ``altered`` on files that are not as packages
+    bring them.
     """
 
     text: str
@@ -75,6 +76,7 @@ class Environment:
     packages: int
     built: bool
     differences: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

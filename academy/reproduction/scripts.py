@@ -23,8 +23,9 @@ from academy.environments.definition import EnvironmentSpec
 from academy.errors import InvalidField, choices
 from academy.evidence.evidence import Data, Evidence
 from academy.reproduction import beforehand, comparing
-from academy.reproduction.environment import Rebuild, compared, pinned, rebuilt
+from academy.reproduction.environment import Rebuild, pinned, rebuilt
 from academy.reproduction.errors import NotReproducible
+from academy.reproduction.installed import compared
 from academy.reproduction.origin import newest
 from academy.reproduction.repeated import Repeated
 from academy.reproduction.repetition import stem
@@ -61,7 +62,8 @@ def repeat_script(origin: Record, ledger: LocalLedger, wishes: Wishes, say: Say)
         built = held.enter_context(rebuilt(rebuild, what, _unsaid))
         python = interpreters.find(rebuild.spec.python).version
         environment = replace(compared(rebuild, built.site, python), text=f"of {what}")
-        beforehand.refuse(environment.differences, f"The environment of {what}", wishes.anyway)
+        unlike = (*environment.differences, *environment.altered)
+        beforehand.refuse(unlike, f"The environment of {what}", wishes.anyway)
         root = held.enter_context(scratch("academy-reproduction-", Path(tempfile.gettempdir())))
         stage = Stage.below(root.resolve(), evidence, places)
         stage.set(ledger.folder)

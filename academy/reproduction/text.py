@@ -43,10 +43,12 @@ def _environment(environment: Environment) -> Iterator[str]:
     how = "built anew" if environment.built else "Academy's own Python, not built anew"
     yield f"Environment {environment.text}: {how}, Python {environment.python}."
     if not environment.differences:
-        yield f"All {environment.packages} packages are those on record, by version and content."
+        by = "version and content" if environment.built else "version and list of files"
+        yield f"All {environment.packages} packages are those on record, by {by}."
     yield from environment.differences[:_SHOWN]
     if len(environment.differences) > _SHOWN:
         yield f"{len(environment.differences) - _SHOWN} more packages differ; -o json has all."
+    yield from environment.altered
 
 
 def _table(metrics: tuple[ComparedMetric, ...]) -> Iterator[str]:
