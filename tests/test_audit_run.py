@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
-from academy.audit import code_files, command_line, secrecy, snapshot
+from academy.audit import code_files, command_line, snapshot
 from academy.audit.chain import breaks
 from academy.audit.ignored import Ignored
 from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Kind, Record, Relation
-from academy.evidence import digests
+from academy.evidence import digests, secrecy
 from academy.paths import AuditFolder
 
 ACADEMY = Path(sys.executable).with_name("academy")

@@ -37,10 +37,11 @@ from academy.environments.definition import EnvironmentSpec
 from academy.evidence import digests, hashes, kept_packages, packages, software
 from academy.evidence.code import git
 from academy.evidence.collect import Collector, Ports
-from academy.evidence.credentials import without_credentials, without_secrets
+from academy.evidence.credentials import without_credentials
 from academy.evidence.evidence import Evidence, Machine, Tree
 from academy.evidence.hashes import Hasher, Memory
 from academy.evidence.machine import machine
+from academy.evidence.secrecy import known, without_secrets
 from academy.jobs.forkserver import ForkServer
 from academy.jobs.plan import TOKEN_VARIABLE, CommandPlan
 from academy.jobs.processes import ProcessId
@@ -790,9 +791,28 @@ def test_addresses_hold_no_credentials(address: str, shown: str) -> None:
 def test_commands_hold_no_secrets() -> None:
     variables = {"API_TOKEN": "abcdef", "NAME": "abcde", "SHORT_KEY": "x"}
     line = "run --token abcdef --name abcde x 'https://u:p@h/f?a=1&sig=Zz%3D&b=2' git+https://t@h/r.git"
-    assert without_secrets(line, variables) == (
+    assert without_secrets(line, known(variables, {})) == (
         "run --token ${API_TOKEN} --name abcde x 'https://h/f?a=1&sig=&b=2' git+https://h/r.git"
     )
+
+
+def test_no_secret_of_a_job_is_in_its_evidence_whatever_it_is_called(start: Start) -> None:
+    inputs = (
+        InputPlan("api_key", PortKind.LITERAL, value="PLANTED-input"),
+        InputPlan("place", PortKind.LITERAL, value="pg://me:PLANTED-place@db/x"),
+    )
+    line = (
+        "echo --api-key PLANTED-option --password='PLANTED-equal' PGPASSWORD=PLANTED-variable --lr 0.1 "
+        "-H 'Authorization: Bearer PLANTED-bearer' 'AccountKey=PLANTED-account;End=x' "
+        "https://h/x?token=PLANTED-query ${{inputs.api_key}} ${{inputs.place}}"
+    )
+    job = start(line, inputs=inputs)
+    found = job.evidence()
+    assert "PLANTED" not in job.folder.evidence_file.read_text()
+    assert found.command is not None
+    assert "--lr 0.1" in found.command
+    assert "${{inputs.api_key}}" in found.command
+    assert found.inputs[0].value == "***"
 
 
 # Through the service

@@ -9,9 +9,11 @@ from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.sources import Sources, creator, git_of
 from academy.evidence.credentials import without_credentials
 from academy.evidence.evidence import Data, Evidence
+from academy.evidence.secrecy import masked
 from academy.jobs.fresh import REPRODUCES
 from academy.jobs.record import Done
 from academy.paths import JobFolder
+from academy.store.audit import Entry
 from academy.store.documents import Document, timestamp
 from academy.store.ids import ResourceId, Workspace
 
@@ -19,8 +21,8 @@ from academy.store.ids import ResourceId, Workspace
 _ARTIFACTS = "default"
 
 
-def of_job(sources: Sources, found: Document, status: str) -> Record:
-    """Return the record of a job whose end is in its document."""
+def of_job(sources: Sources, found: Document, entry: Entry) -> Record:
+    """Return the record of a job, which has ended with ``entry``."""
     workspace = ResourceId.parse(found.id).workspace
     folder = sources.home.job(workspace.key, found.name)
     evidence, unseen = sources.evidence(folder.evidence_file)
@@ -32,17 +34,17 @@ def of_job(sources: Sources, found: Document, status: str) -> Record:
         name=found.name,
         id=found.id,
         who=creator(found),
-        status=status,
+        status=entry.action.capitalize(),
         created_at=timestamp(found.created_at),
         started_at=timestamp(done.started_at) if done and done.started_at else said.get("StartTimeUtc"),
         ended_at=timestamp(done.ended_at or done.done_at) if done else said.get("EndTimeUtc"),
         exit_code=done.exit_code if done else None,
         description=found.properties.get("description"),
         git=git_of(said) or (git_of(run.tags) if run else None),
-        parameters=run.params if run else {},
+        parameters=masked([]).masked(run.params) if run else {},
         metrics=run.metrics if run else {},
         evidence=evidence,
-        links=tuple(_links(sources, workspace, found, evidence)),
+        links=tuple(_links(sources, workspace, found, evidence, entry)),
         notes=(*unseen, *unread, *untracked, *_reason(done)),
     )
 
@@ -60,13 +62,13 @@ def _reason(done: Done | None) -> tuple[str, ...]:
 
 
 def _links(
-    sources: Sources, workspace: Workspace, found: Document, evidence: Evidence | None
+    sources: Sources, workspace: Workspace, found: Document, evidence: Evidence | None, entry: Entry
 ) -> Iterable[Link]:
     seen: set[tuple[Relation, str]] = set()
     for link in (
         *_read(sources, workspace, found, evidence),
         *_written(sources, workspace, found, evidence),
-        *_registered(sources, found),
+        *_registered(sources, found, entry),
         *_repeated(sources, found),
     ):
         if (link.relation, link.target.lower()) not in seen:
@@ -102,10 +104,11 @@ def _written(
         yield sources.link(Relation.WROTE, target, _sha256(seen.get(name)))
 
 
-def _registered(sources: Sources, found: Document) -> Iterable[Link]:
+def _registered(sources: Sources, found: Document, entry: Entry) -> Iterable[Link]:
     """Yield the model versions that the job registered while it ran, as MLflow does."""
-    since = timestamp(found.created_at)
-    for sealed in sources.ledger.linked_to(found.id, Kind.MODEL, since=since):
+    began = sources.log.newest(found.id, actions=("create",), before=entry.sequence)
+    after = began.sequence if began else 0
+    for sealed in sources.ledger.linked_to(found.id, Kind.MODEL, after=after, before=entry.sequence):
         model = sealed.body["model"]
         yield sources.link(Relation.WROTE, sealed.body["id"], model["sha256"] if model else None)
 

@@ -7,16 +7,17 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 
-from academy.audit import command_line, mlflow_runs, secrecy
+from academy.audit import command_line, mlflow_runs
 from academy.audit.foreground import End
 from academy.audit.local_data import LocalData
 from academy.audit.local_request import Before, Ended, Request
 from academy.audit.mlflow_runs import TrackedRun
 from academy.audit.record import Kind, Link, Record, Relation
-from academy.audit.secrecy import Masked
 from academy.audit.surroundings import Surroundings
+from academy.evidence import secrecy
 from academy.evidence.credentials import printable
 from academy.evidence.evidence import Evidence
+from academy.evidence.secrecy import Masked
 from academy.evidence.sightings import named
 
 

@@ -11,11 +11,12 @@ from academy.environments.built import BuiltEnvironment
 from academy.environments.definition import EnvironmentSpec
 from academy.environments.folders import kept_hashes
 from academy.evidence import digests, sightings, software
-from academy.evidence.credentials import printable, without_credentials, without_secrets
+from academy.evidence.credentials import printable, without_credentials
 from academy.evidence.evidence import Data, Evidence, Machine, Package, Tree
 from academy.evidence.hashes import Hasher, Memory
 from academy.evidence.kept_packages import packages_at_hand
 from academy.evidence.notes import Notes
+from academy.evidence.secrecy import MASK, is_secret, known, without_secrets
 from academy.evidence.sightings import Sighting
 
 # A folder that the run may write to is read before the run, up to the size that others are copied.
@@ -38,7 +39,7 @@ class Collector:
     """One run: its supervisor says what happens when it happens, and asks for the evidence at the end.
 
     ``named`` are the names of the variables that its document sets. The values of all ``variables`` are
-    known only so that none that is a secret stands in the command.
+    looked at only so that none that is a secret stands in the command.
     """
 
     def __init__(
@@ -52,7 +53,8 @@ class Collector:
         self._machine = machine
         self._spec = spec
         self._ports = ports
-        self._variables = variables
+        literals = {plan.name: plan.value or "" for plan in ports.inputs if plan.kind is PortKind.LITERAL}
+        self._secrets = known(variables, literals)
         self._named = named
         self._built: BuiltEnvironment | None = None
         self._shared: tuple[Package, ...] | None = None
@@ -91,7 +93,7 @@ class Collector:
 
     def starts(self, command: str) -> None:
         """Note the command line that runs now, and what is known already of what it runs on."""
-        self._command = without_secrets(command, self._variables)
+        self._command = without_secrets(command, self._secrets)
         built = self._built
         if built is not None:
             self._shared = self._notes.tried("The environment", lambda: packages_at_hand(built.site))
@@ -115,7 +117,7 @@ class Collector:
 
     def _input(self, plan: InputPlan, hasher: Hasher) -> Data:
         if plan.kind is PortKind.LITERAL:
-            value = without_secrets(plan.value or "", self._variables)
+            value = MASK if is_secret(plan.name) else without_secrets(plan.value or "", self._secrets)
             return Data(plan.name, plan.kind.value, value=value)
         if plan.mode is InputMode.DIRECT:
             self._notes.add(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+
+# A part of the names of what gives access.
+SECRET = "sig|signature|token|secret|passw(?:or)?d|pwd|key|credentials?|code|sas|connection_?string"
 
 # ``//user:password@host`` or ``//token@host``, also where an address stands in the middle of a text.
 _USER = re.compile(r"(?<=://)[^\s/@'\"]+@")
@@ -13,14 +15,8 @@ _NO_SECRET = "git@"
 
 _QUERY = re.compile(r"\?[^#]*")
 
-_SECRET = "sig|signature|token|secret|passw(?:or)?d|pwd|key|credentials?|code|sas|connection_?string"
-
 # A part of an address's query, which a shell may want to see behind a backslash.
-_IN_QUERY = re.compile(rf"([?&][\w.-]*(?:{_SECRET})=)[^&\s'\"\\#]+", re.IGNORECASE)
-_VARIABLE = re.compile(rf".*({_SECRET}).*", re.IGNORECASE)
-
-# Shorter ones stand in many texts by chance.
-_SHORTEST_SECRET = 6
+_IN_QUERY = re.compile(rf"([?&][\w.-]*(?:{SECRET})=)[^&\s'\"\\#]+", re.IGNORECASE)
 
 
 def without_credentials(address: str) -> str:
@@ -33,15 +29,9 @@ def without_users(text: str) -> str:
     return _USER.sub(lambda match: _NO_SECRET if match[0] == _NO_SECRET else "", text)
 
 
-def without_secrets(text: str, variables: Mapping[str, str]) -> str:
-    """Return a command or a value without signatures, users, and what a variable says that holds a secret.
-
-    Which variables do is known by their names; the value becomes ``${NAME}``.
-    """
-    for name, value in variables.items():
-        if len(value) >= _SHORTEST_SECRET and _VARIABLE.fullmatch(name):
-            text = text.replace(value, f"${{{name}}}")
-    return printable(_IN_QUERY.sub(r"\1", without_users(text)))
+def without_access(text: str) -> str:
+    """Return a text without the users, passwords and signatures of the addresses in it."""
+    return _IN_QUERY.sub(r"\1", without_users(text))
 
 
 def printable(text: str) -> str:

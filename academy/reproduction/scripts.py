@@ -16,12 +16,12 @@ from academy.audit.local_ledger import LocalLedger
 from academy.audit.local_run import Outcome
 from academy.audit.mlflow_place import ARTIFACTS, TELEMETRY, TRACKING
 from academy.audit.record import Link, Record, Relation
-from academy.audit.secrecy import MASK
 from academy.environments import interpreters
 from academy.environments.built import BuiltEnvironment
 from academy.environments.definition import EnvironmentSpec
 from academy.errors import InvalidField, choices
 from academy.evidence.evidence import Data, Evidence
+from academy.evidence.secrecy import MASK
 from academy.reproduction import beforehand, comparing
 from academy.reproduction.environment import Rebuild, pinned, rebuilt
 from academy.reproduction.errors import NotReproducible
