@@ -16,10 +16,12 @@ from academy.audit.chain import Head, Sealed, breaks
 from academy.audit.code_files import code_files
 from academy.audit.finding import whole
 from academy.audit.local_ledger import LocalLedger
-from academy.audit.record import Kind, Record
+from academy.audit.record import Kind, Link, Record, Relation
+from academy.audit.same_content import writer
 from academy.audit.snapshot import keep, taken
 from academy.audit.verification import Verification
 from academy.audit.verify import verify
+from academy.evidence import digests
 from academy.evidence.evidence import FILES_LISTED
 from academy.paths import AuditFolder
 from academy.service.process import down
@@ -277,3 +279,133 @@ def test_verify_says_which_ledger_does_not_match(scripts: Path, both: Service) -
     ]
     assert any(text.startswith(f"The service of {root}: The chain of 1 record") for text in value["checked"])
     assert academy(root, "audit", "verify").stdout.endswith("1 thing does not match.\n")
+
+
+# A model of the service that a local run wrote
+
+
+@pytest.fixture
+def maker(tmp_path: Path, one_model: Service, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which a run wrote the files of the service's model; it is the working folder."""
+    folder = tmp_path / "maker"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "rows.csv").write_text("1\n2\n")
+    (folder / "fit.py").write_text("open('model.txt', 'w').write('weights')\n")
+    command = ("--data", "rows.csv", "--output", "model.txt", "--", sys.executable, "fit.py")
+    done = academy(one_model.home.root, "audit", "run", *command)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_a_models_chain_begins_with_the_local_run_that_wrote_it(maker: Path, one_model: Service) -> None:
+    root, place = one_model.home.root, maker / ".academy-audit"
+    text = academy(root, "audit", "show", "--model", "m:1").stdout
+    for part in (
+        f"It came from run fit-1: Completed (record 1 of {place})",
+        "  data file://",
+        f"     run fit-1 (record 1 of {place})",
+        "        model m:1 (record 1, sha256 ",
+        "The run is known by content",
+    ):
+        assert part in text, part
+    value = json.loads(academy(root, "audit", "show", "--model", "m", "-o", "json").stdout)
+    assert [(one["kind"], one["ledger"]) for one in value["chain"][1:]] == [
+        ("run", str(place)),
+        ("model", str(root)),
+    ]
+
+
+def test_a_folder_without_the_run_changes_nothing(
+    maker: Path, one_model: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(maker.parent)
+    root = one_model.home.root
+    assert "fit-1" not in academy(root, "audit", "show", "--model", "m:1").stdout
+    assert "fit-1" in academy(root, "audit", "show", "--model", "m:1", "--ledger", str(maker)).stdout
+    ledger_of(maker.parent).append(Record(Kind.RUN, "fit-1", "run:fit-1", "me", "Completed"))
+    assert "fit-1" not in academy(root, "audit", "show", "--model", "m:1").stdout
+    assert academy(root, "audit", "verify", "--model", "m:1").stdout.startswith("Checked:\n")
+
+
+def test_verify_checks_the_local_run_of_a_model(maker: Path, one_model: Service) -> None:
+    root = one_model.home.root
+    found = academy(root, "audit", "verify", "--model", "m:1")
+    assert found.returncode == 0, found.stdout
+    for part in (
+        f"The service of {root}:\nChecked:",
+        f"Local runs of {maker}:\nChecked:\n"
+        "  Run 'fit-1' wrote files that are the same as those of the model 'm:1'.",
+        "Record 1, run 'fit-1': input 'rows.csv', 1 file",
+    ):
+        assert part in found.stdout, part
+    (maker / "rows.csv").write_text("1\n3\n")
+    found = academy(root, "audit", "verify", "--model", "m:1")
+    assert found.returncode == 1
+    assert "Record 1, run 'fit-1': input 'rows.csv' in" in found.stdout
+
+
+@pytest.mark.parametrize("format_", ["cyclonedx", "cyclonedx-xml", "html"])
+def test_every_export_of_a_model_tells_of_its_local_run(
+    maker: Path, one_model: Service, format_: str
+) -> None:
+    done = academy(one_model.home.root, "audit", "export", "--model", "m:1", "--format", format_)
+    assert done.returncode == 0, done.stderr
+    wanted = ("fit-1", "rows.csv", digests.tree(maker / "rows.csv").sha256)
+    assert [part for part in wanted if part not in done.stdout] == []
+    if format_ == "html":
+        assert done.stdout.count('id="record-1"') == 1
+        assert done.stdout.count('id="run-record-1"') == 1
+        assert "1 of the local runs" in done.stdout
+
+
+def test_a_json_export_holds_the_records_of_both_ledgers(
+    maker: Path, one_model: Service, tmp_path: Path
+) -> None:
+    file = tmp_path / "m.json"
+    done = academy(one_model.home.root, "audit", "export", "--model", "m:1", "--to", str(file))
+    assert done.returncode == 0, done.stderr
+    elsewhere = ("audit", "verify", "--file", str(file))
+    checked = academy(tmp_path / "none", *elsewhere)
+    assert checked.returncode == 0, checked.stdout
+    assert f"Its local runs, of {maker / '.academy-audit'}:" in checked.stdout
+    assert "Run 'fit-1' wrote files that are the same as those of the model 'm:1'." in checked.stdout
+    value = json.loads(file.read_text())
+    value["runs"]["records"][0]["body"]["who"] = "eve"
+    file.write_text(json.dumps(value))
+    changed = academy(tmp_path / "none", *elsewhere)
+    assert changed.returncode == 1
+    assert "Record 1 was changed after it was sealed." in changed.stdout
+    value["runs"]["records"] = [sealed.to_json() for sealed in other_run(maker)]
+    file.write_text(json.dumps(value))
+    assert "No run among these wrote files" in academy(tmp_path / "none", *elsewhere).stdout
+
+
+def other_run(folder: Path) -> Sequence[Sealed]:
+    return [ledger_of(folder).append(Record(Kind.RUN, "x", "run:x", "me", "Completed"))]
+
+
+def test_of_runs_that_wrote_the_same_the_last_before_the_model_is_meant(tmp_path: Path) -> None:
+    folder = made.write(tmp_path / "files")
+    job, content = made.job(folder), digests.tree(folder / "model")
+    runs = made.sealed(
+        *(
+            replace(job, kind=Kind.RUN, name=name, id=f"run:{name}", ended_at=f"{at}+00:00", links=links)
+            for name, at, links in (
+                ("a", "2026-11-21T08:00:00", ()),
+                ("b", "2026-11-21T09:00:00", ()),
+                ("c", "2026-11-21T09:30:00", (Link(Relation.REPRODUCES, "run:b"),)),
+                ("d", "2026-11-21T11:00:00", ()),
+            )
+        )
+    ).records
+
+    def found(until: str | None) -> str | None:
+        sealed = writer(content, runs, until=until)
+        return None if sealed is None else str(sealed.body["name"])
+
+    assert found("2026-11-21T10:00:00+00:00") == "b"
+    assert found("2026-11-21T07:00:00+00:00") == "d"
+    assert found(None) == "d"
+    (folder / "model/model.pkl").write_text("other")
+    assert writer(digests.tree(folder / "model"), runs) is None

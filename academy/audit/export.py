@@ -20,11 +20,39 @@ SCHEMA_ID = "urn:academy:schema:audit-export:1"
 
 
 @dataclass(frozen=True)
+class FromRuns:
+    """What of a chain is in another ledger, that of local runs: where it is, its records, its head."""
+
+    place: str
+    records: tuple[Sealed, ...]
+    head: Head
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the part of the bundle."""
+        records = [sealed.to_json() for sealed in self.records]
+        return {"place": self.place, "head": asdict(self.head), "records": records}
+
+
+@dataclass(frozen=True)
+class LocalRuns:
+    """All records of local runs that are at hand, and their head; ``place`` is where their ledger is."""
+
+    place: str
+    records: Sequence[Sealed]
+    head: Head
+
+    def among(self, steps: Iterable[Step]) -> FromRuns | None:
+        """Return what of a chain is in this ledger; None when nothing is."""
+        found = {step.sealed.sequence: step.sealed for step in steps if step.sealed and step.place}
+        return FromRuns(self.place, tuple(found[key] for key in sorted(found)), self.head) if found else None
+
+
+@dataclass(frozen=True)
 class Export:
     """The record that was asked for, all records of its chain, and the ledger's head.
 
     ``steps`` is the chain, each step after what it came from. ``several`` are the numbers of all records
-    of the same thing.
+    of the same thing. ``runs`` is what of the chain is on record elsewhere, by local runs.
     """
 
     sealed: Sealed
@@ -33,10 +61,16 @@ class Export:
     steps: tuple[Step, ...]
     head: Head
     several: tuple[int, ...]
+    runs: FromRuns | None = None
 
     @classmethod
     def of(
-        cls, own: Sequence[Sealed], everything: Sequence[Sealed], head: Head, number: int | None
+        cls,
+        own: Sequence[Sealed],
+        everything: Sequence[Sealed],
+        head: Head,
+        number: int | None,
+        runs: LocalRuns | None = None,
     ) -> Export:
         """Return the export for one thing's newest record, or for the one of the number given.
 
@@ -46,6 +80,8 @@ class Export:
             The records of the thing, oldest first; at least one.
         everything
             All records of the ledger.
+        runs
+            Those of local runs that are at hand, for models that one of them wrote.
 
         Raises
         ------
@@ -54,13 +90,15 @@ class Export:
         """
         sealed = _chosen(own, number)
         shelf = Shelf(everything)
+        steps = chain_of(sealed, shelf, Shelf(runs.records, runs.place) if runs else None)
         return cls(
             sealed,
             record_in(sealed),
             linked(sealed, shelf),
-            chain_of(sealed, shelf),
+            steps,
             head,
             tuple(one.sequence for one in own),
+            runs.among(steps) if runs else None,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -71,6 +109,7 @@ class Export:
             "target": {"kind": self.record.kind, "name": self.record.name, "id": self.record.id},
             "head": asdict(self.head),
             "records": [sealed.to_json() for sealed in self.records],
+            "runs": self.runs.to_json() if self.runs else None,
         }
 
     def text(self) -> str:
@@ -105,6 +144,12 @@ def readable(steps: Iterable[Step]) -> Iterator[tuple[Step, Record]]:
 def of_file(value: Mapping[str, Any]) -> tuple[tuple[Sealed, ...], Head]:
     """Return the records and the head of a bundle that its schema found whole."""
     return tuple(Sealed.from_json(one) for one in value["records"]), Head(**value["head"])
+
+
+def runs_of_file(value: Mapping[str, Any]) -> FromRuns | None:
+    """Return what of a bundle is of another ledger, that of local runs."""
+    found = value["runs"]
+    return None if found is None else FromRuns(found["place"], *of_file(found))
 
 
 def _chosen(own: Sequence[Sealed], number: int | None) -> Sealed:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from academy.audit import same_content
 from academy.audit.chain import Sealed
+from academy.audit.finding import Unreadable, record_in
 from academy.audit.record import Kind, Link, Relation
 
 # How a link of a record points in the chain: what it came from, and what came from it.
@@ -32,7 +34,8 @@ class Step:
     """One thing of the chain. ``key`` is its id in lower case; ``before`` are the keys of what it came from.
 
     ``level`` counts the steps from the furthest beginning. ``sealed`` is its record, where it has one;
-    ``deleted`` the record of its deletion.
+    ``deleted`` the record of its deletion. ``place`` is where the ledger of that record is, where that is
+    another one: a folder of local runs.
     """
 
     key: str
@@ -43,13 +46,15 @@ class Step:
     sealed: Sealed | None = None
     deleted: Sealed | None = None
     before: tuple[str, ...] = ()
+    place: str | None = None
 
 
 class Shelf:
-    """Sealed records, found by id and by hash."""
+    """Sealed records, found by id and by hash. ``place`` is as a step's."""
 
-    def __init__(self, records: Sequence[Sealed]) -> None:
+    def __init__(self, records: Sequence[Sealed], place: str | None = None) -> None:
         self.records = records
+        self.place = place
 
     @cached_property
     def by_hash(self) -> Mapping[str, Sealed]:
@@ -84,11 +89,16 @@ class Shelf:
         return next((one for one in later if one.body.get("kind") == Kind.DELETION), None)
 
 
-def chain_of(sealed: Sealed, shelf: Shelf) -> tuple[Step, ...]:
-    """Return what a record's thing came from, itself, and what came from it; each after what it came from."""
+def chain_of(sealed: Sealed, shelf: Shelf, runs: Shelf | None = None) -> tuple[Step, ...]:
+    """Return what a record's thing came from, itself, and what came from it; each after what it came from.
+
+    Of models that no job made, the run is looked for in ``runs``, the records of local ones.
+    """
     found: dict[str, Step] = {}
     _add(found, _step(key_of(sealed), shelf, sealed))
     _upstream(found, sealed, shelf)
+    if runs is not None:
+        _from_runs(found, runs)
     _downstream(found, sealed, shelf)
     return tuple(_in_order(found))
 
@@ -157,6 +167,25 @@ def _upstream(found: dict[str, Step], sealed: Sealed, shelf: Shelf) -> None:
                     _upstream(found, writer, shelf)
 
 
+def _from_runs(found: dict[str, Step], runs: Shelf) -> None:
+    """Note the local runs that wrote what models hold of which it is not known where they are from."""
+    for step in list(found.values()):
+        if step.sealed is None or step.kind != Kind.MODEL:
+            continue
+        if any(found[key].kind in (Kind.JOB, Kind.RUN) for key in step.before):
+            continue
+        try:
+            record = record_in(step.sealed)
+        except Unreadable:
+            continue
+        run = (
+            same_content.writer(record.model, runs.records, until=record.created_at) if record.model else None
+        )
+        if run is not None:
+            _add(found, _step(key_of(run), runs, run), to=step.key)
+            _upstream(found, run, runs)
+
+
 def _downstream(found: dict[str, Step], sealed: Sealed, shelf: Shelf) -> None:
     key = key_of(sealed)
     for link in links_of(sealed):
@@ -189,7 +218,8 @@ def _step(key: str, shelf: Shelf, sealed: Sealed | None, link: Link | None = Non
     model = sealed.body.get("model")
     content = model.get("sha256") if isinstance(model, Mapping) else None
     name, kind = str(sealed.body.get("name", "")), str(sealed.body.get("kind", ""))
-    return Step(key, kind, name, sha256=content, sealed=sealed, deleted=shelf.deletion(sealed))
+    deleted = shelf.deletion(sealed)
+    return Step(key, kind, name, sha256=content, sealed=sealed, deleted=deleted, place=shelf.place)
 
 
 def _add(found: dict[str, Step], step: Step, *, to: str | None = None, after: str | None = None) -> None:

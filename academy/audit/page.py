@@ -63,7 +63,8 @@ def page(export: Export) -> str:
 def _sections(export: Export) -> Iterator[Section]:
     for step, record in readable(export.steps):
         if step.sealed is not None:
-            yield Section(f"record-{step.sealed.sequence}", step.sealed, record)
+            kind = "run-record" if step.place else "record"
+            yield Section(f"{kind}-{step.sealed.sequence}", step.sealed, record)
 
 
 def _story(export: Export) -> Iterator[str]:

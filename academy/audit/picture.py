@@ -95,7 +95,8 @@ def _box(step: Step, x: float, y: float, width: float, here: bool) -> Box:
     name = step.name if len(step.name) <= room else "…" + step.name[1 - room :]
     facts = []
     if step.sealed is not None:
-        facts.append(f"record {step.sealed.sequence}")
+        of_runs = " of the local runs" if step.place else ""
+        facts.append(f"record {step.sealed.sequence}{of_runs}")
     if step.deleted is not None:
         facts.append("deleted since")
     return Box(x, y, width, _HEIGHT, step.kind, name, step.name, ", ".join(facts), here)

@@ -25,8 +25,7 @@ def told(export: Export, *, all_packages: bool = False) -> str:
     """Return what is on record of one thing, for people; then of what it came from, the nearest first."""
     blocks = [_title(export), *_about(export.record, all_packages)]
     for step, record in reversed(list(readable(export.before()))):
-        number = step.sealed.sequence if step.sealed else ""
-        blocks += [[f"It came from {record.kind} {record.name}: {record.status} (record {number})"]]
+        blocks += [[f"It came from {record.kind} {record.name}: {record.status} ({_place(step)})"]]
         blocks += _about(record, all_packages)
     blocks += [_chain(export), _sealed(export)]
     return "\n\n".join("\n".join(block) for block in map(list, blocks) if block)
@@ -235,6 +234,8 @@ def _chain(export: Export) -> Iterator[str]:
     for step in export.steps:
         here = "  <- this" if step.key == export.record.id.lower() else ""
         yield f"  {'   ' * step.level}{step.kind} {step.name}{_where(step)}{here}"
+    if export.runs:
+        yield "  The run is known by content: it wrote files that are the same as the model's."
     for link in export.record.linked(Relation.REPRODUCES):
         yield f"  It repeats {called(link.target)}."
 
@@ -242,12 +243,17 @@ def _chain(export: Export) -> Iterator[str]:
 def _where(step: Step) -> str:
     facts = []
     if step.sealed is not None:
-        facts.append(f"record {step.sealed.sequence}")
+        facts.append(_place(step))
     if step.deleted is not None:
         facts.append(f"deleted, record {step.deleted.sequence}")
     if step.sha256:
         facts.append(f"sha256 {step.sha256[:12]}…")
     return f" ({', '.join(facts)})" if facts else ""
+
+
+def _place(step: Step) -> str:
+    number = step.sealed.sequence if step.sealed else "none"
+    return f"record {number} of {step.place}" if step.place else f"record {number}"
 
 
 def _notes(record: Record) -> Iterator[str]:

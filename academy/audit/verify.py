@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from academy.audit.chain import START, Break, Head, Sealed, breaks, seal
 from academy.audit.content import Contents
+from academy.audit.export import FromRuns, LocalRuns
 from academy.audit.finding import Unreadable, record_in
-from academy.audit.lineage import Shelf, called, key_of, links_of, origins
+from academy.audit.lineage import Shelf, Step, called, chain_of, key_of, links_of, origins
 from academy.audit.record import Kind, Link
+from academy.audit.same_content import writer
 from academy.audit.verification import Findings, Mismatch, Verification
 from academy.errors import InvalidField
 from academy.paths import AuditFolder
@@ -88,6 +91,44 @@ def verify_part(records: Sequence[Sealed], head: Head) -> Verification:
         "The files, packages and data that the records name: they are where the records were written."
     )
     return findings.done()
+
+
+def runs_behind(target_id: str, records: Sequence[Sealed], runs: LocalRuns) -> tuple[tuple[Step, Step], ...]:
+    """Return the local runs that wrote what the models of a target's chain hold, each with its model."""
+    shelf = Shelf(records)
+    newest = shelf.newest(target_id.lower())
+    if newest is None:
+        return ()
+    steps = chain_of(newest, shelf, Shelf(runs.records, runs.place))
+    made = {step.key: step for step in steps if step.place and step.sealed}
+    return tuple((made[key], step) for step in steps if not step.place for key in step.before if key in made)
+
+
+def verify_runs(records: Sequence[Sealed], runs: FromRuns) -> Verification:
+    """Check the records of local runs in an export, and that one of them wrote a model of the others."""
+    found = verify_part(runs.records, runs.head)
+    pairs = [
+        (sealed.body.get("name"), run.body.get("name"))
+        for sealed in records
+        if sealed.body.get("kind") == Kind.MODEL
+        for run in [_writer(sealed, runs.records)]
+        if run is not None
+    ]
+    said = tuple(
+        f"Run {run!r} wrote files that are the same as those of the model {name!r}." for name, run in pairs
+    )
+    if said:
+        return replace(found, checked=(*said, *found.checked))
+    text = "No run among these wrote files that are the same as those of a model in the export."
+    return replace(found, mismatches=(Mismatch(0, "model", text), *found.mismatches))
+
+
+def _writer(sealed: Sealed, runs: Sequence[Sealed]) -> Sealed | None:
+    try:
+        record = record_in(sealed)
+    except Unreadable:
+        return None
+    return writer(record.model, runs, until=record.created_at) if record.model else None
 
 
 def check_noted(verification: Verification, records: Sequence[Sealed], noted: str) -> Verification:

@@ -98,7 +98,6 @@ def reproduce(
 
 
 def _reproduced(scope: Scope, options: dict[str, Any], wishes: Wishes) -> Any:
-    from academy.audit.local_ledger import LocalLedger
     from academy.audit.record import Kind
     from academy.reproduction.reproduce import reproduce as reproduce_target
 
@@ -110,7 +109,7 @@ def _reproduced(scope: Scope, options: dict[str, Any], wishes: Wishes) -> Any:
         (kept or there.sealed())[-1],
         there.records,
         service=there.service,
-        local=LocalLedger(there.folder) if there.folder else LocalLedger.above(Path.cwd()),
+        local=there.runs,
         wishes=wishes,
         say=lambda line: click.echo(line, err=True),
     )

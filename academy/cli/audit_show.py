@@ -45,9 +45,10 @@ def show(
     if several[0].target is None and number is None:
         _list(several, output)
         return
-    export = chosen(_with_record(several, number), number)
+    found = _with_record(several, number)
+    export = chosen(found, number)
     if output == "json":
-        click.echo(json.dumps(_as_json(export), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(_as_json(export, found.place), indent=2, ensure_ascii=False))
         return
     from academy.audit.text import told
 
@@ -71,7 +72,8 @@ def chosen(found: Opened, number: int | None) -> Export:
         raise NotFound(
             f"There is no record {number}; there are {len(everything)}. 'academy audit show' lists them."
         )
-    return Export.of(own or found.sealed(), everything, head, number)
+    runs = None if found.folder else found.local_runs()
+    return Export.of(own or found.sealed(), everything, head, number, runs)
 
 
 def _with_record(several: Sequence[Opened], number: int | None) -> Opened:
@@ -134,7 +136,7 @@ def _in_list(found: Opened, sealed: Sealed) -> dict[str, Any]:
     }
 
 
-def _as_json(export: Export) -> dict[str, Any]:
+def _as_json(export: Export, place: str) -> dict[str, Any]:
     chain = [
         {
             "kind": step.kind,
@@ -143,6 +145,7 @@ def _as_json(export: Export) -> dict[str, Any]:
             "record": step.sealed.sequence if step.sealed else None,
             "deleted": step.deleted.sequence if step.deleted else None,
             "sha256": step.sha256,
+            "ledger": step.place or place,
         }
         for step in export.steps
     ]

@@ -19,6 +19,7 @@ from academy.store.ids import DEFAULT_WORKSPACE, Workspace
 
 if TYPE_CHECKING:
     from academy.audit.chain import Sealed
+    from academy.audit.export import LocalRuns
     from academy.audit.finding import Records
     from academy.audit.local_ledger import LocalLedger
     from academy.service.loopback import Loopback
@@ -41,7 +42,8 @@ class Opened:
     """The records that a command is about. Without a target, it is about all of them.
 
     ``id`` is the one that the target's records have. ``folder`` is the scripts' folder whose records these
-    are; None for a service's. ``is_found`` says that nobody named this ledger: it was at hand.
+    are; None for a service's. ``is_found`` says that nobody named this ledger: it was at hand. ``runs``
+    are the records of local runs at hand: one may have written what is in the service.
     """
 
     target: Target | None
@@ -50,6 +52,7 @@ class Opened:
     folder: AuditFolder | None = None
     service: Loopback | None = None
     is_found: bool = False
+    runs: LocalLedger | None = None
 
     @property
     def place(self) -> str:
@@ -61,7 +64,16 @@ class Opened:
     @property
     def title(self) -> str:
         """Say whose records these are, where there may be others."""
-        return f"Local runs of {self.folder.root.parent}" if self.folder else f"The service of {self.place}"
+        return title_of_runs(self.folder) if self.folder else f"The service of {self.place}"
+
+    def local_runs(self) -> LocalRuns | None:
+        """Read the records of local runs at hand."""
+        from academy.audit.export import LocalRuns
+        from academy.audit.finding import whole
+
+        if self.runs is None:
+            return None
+        return LocalRuns(str(self.runs.folder.root), *whole(self.runs))
 
     def sealed(self) -> Sequence[Sealed]:
         """Return the records of the target, oldest first (all records when there is none).
@@ -92,6 +104,11 @@ class Opened:
         return "it is older than the audit trail of this home. What is made from now on is recorded."
 
 
+def title_of_runs(folder: AuditFolder) -> str:
+    """Say whose the records in a folder are."""
+    return f"Local runs of {folder.root.parent}"
+
+
 def target_options(callback: Callback) -> Callback:
     """Add the options that ``opened`` reads; the command gets them as keywords."""
     texts = {
@@ -101,7 +118,8 @@ def target_options(callback: Callback) -> Callback:
         "--run": (SPELLING[Kind.RUN], "A local script's run, made with 'academy audit run'."),
         "--ledger": (
             "DIR",
-            "The folder of local runs. Default: the nearest one with .academy-audit, upwards.",
+            "The folder of local runs, also of one that wrote the model. Default: the nearest one with "
+            ".academy-audit, upwards.",
         ),
         "--workspace-name": ("NAME", "Default: the home's own workspace."),
         "--resource-group": ("NAME", ""),
@@ -201,7 +219,7 @@ def _only_kind(options: Mapping[str, Any], needed: bool) -> Kind | None:
 
 
 def _check_place(options: Mapping[str, Any], kind: Kind | None, local: bool) -> None:
-    if options.get("ledger") is not None and not local:
+    if options.get("ledger") is not None and kind is Kind.JOB:
         raise click.UsageError(f"--ledger names a folder of local runs; a {kind} is in the service.")
     if local and any(options.get(name) is not None for name in _SERVICE):
         raise click.UsageError("Local runs are in no workspace. Leave -w, -g and --subscription out.")
@@ -210,7 +228,7 @@ def _check_place(options: Mapping[str, Any], kind: Kind | None, local: bool) -> 
 def _of_folder(kind: Kind | None, options: Mapping[str, Any]) -> Opened:
     target = None if kind is None else Target.of(kind, options[kind])
     ledger = local_ledger(options.get("ledger"))
-    return Opened(target, target.below("") if target else None, ledger, ledger.folder)
+    return Opened(target, target.below("") if target else None, ledger, ledger.folder, runs=ledger)
 
 
 def _of_service(info: ServiceInfo, kind: Kind | None, options: Mapping[str, Any]) -> Opened:
@@ -228,7 +246,14 @@ def _of_service(info: ServiceInfo, kind: Kind | None, options: Mapping[str, Any]
     else:
         target = Target.of(kind, name)
     id = target.below(workspace)
-    return Opened(target, id, records, service=Loopback(info))
+    return Opened(target, id, records, service=Loopback(info), runs=_runs_at_hand(options))
+
+
+def _runs_at_hand(options: Mapping[str, Any]) -> LocalLedger | None:
+    from academy.audit.local_ledger import LocalLedger
+
+    given = options.get("ledger")
+    return local_ledger(given) if given is not None else LocalLedger.above(Path.cwd())
 
 
 def _workspace(options: Mapping[str, Any]) -> Workspace:

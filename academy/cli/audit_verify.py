@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from pathlib import Path
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from academy.cli.audit_target import Opened, opened_all, target_options
+from academy.cli.audit_target import Opened, opened_all, target_options, title_of_runs
 from academy.cli.verb import Scope, ServiceCommand, said_when_slow
 from academy.errors import InvalidField
 
 if TYPE_CHECKING:
     from academy.audit.chain import Sealed
+    from academy.audit.local_ledger import LocalLedger
     from academy.audit.verification import Verification
 
 DELAY_S = 1.0
@@ -51,7 +52,7 @@ def verify(
     Exit status: 0 all that could be checked matches, 1 something does not.
     """
     if file is not None:
-        sections = [_of_file(file, noted, {**target, "all": all_ or None})]
+        sections = _of_file(file, noted, {**target, "all": all_ or None})
     else:
         sections = _of_ledgers(opened_all(scope, target), noted, all_)
     found = _together(sections)
@@ -73,9 +74,11 @@ class _Section:
 
 
 def _of_ledgers(several: Sequence[Opened], noted: str | None, all_: bool) -> list[_Section]:
-    sections = [_of_ledger(one, all_) for one in several]
-    if noted is None:
-        return sections
+    sections = [section for one in several for section in _of_ledger(one, all_)]
+    return sections if noted is None else _noted(sections, noted)
+
+
+def _noted(sections: list[_Section], noted: str) -> list[_Section]:
     from academy.audit.verify import check_noted, holds
 
     # The hash was noted of one of the ledgers, which need not be all of them.
@@ -86,9 +89,10 @@ def _of_ledgers(several: Sequence[Opened], noted: str | None, all_: bool) -> lis
     ]
 
 
-def _of_ledger(opened: Opened, all_: bool) -> _Section:
+def _of_ledger(opened: Opened, all_: bool) -> list[_Section]:
     from academy.audit import verify as checks
     from academy.audit.finding import whole
+    from academy.audit.local_ledger import LocalLedger
 
     if all_ and opened.target is not None:
         raise click.UsageError("--all checks all records. Leave it out to check one thing's.")
@@ -101,27 +105,42 @@ def _of_ledger(opened: Opened, all_: bool) -> _Section:
     else:
         with _Bar() as looked:
             found = checks.verify(records, head, opened.id, folder=opened.folder, progress=looked)
-    return _Section(opened.title if opened.is_found else "", _with_damage(found, opened), records)
+    if opened.folder is not None:
+        found = _with_damage(found, LocalLedger(opened.folder))
+    of_runs = [*_of_runs(opened, records)] if opened.id is not None and opened.folder is None else []
+    return [_Section(opened.title if opened.is_found or of_runs else "", found, records), *of_runs]
 
 
-def _with_damage(found: Verification, opened: Opened) -> Verification:
+def _of_runs(opened: Opened, records: Sequence[Sealed]) -> Iterator[_Section]:
+    """Yield what is found of the local runs that wrote the models which the target came from."""
+    from academy.audit.verify import runs_behind, verify
+
+    local, runs = opened.runs, opened.local_runs()
+    if local is None or runs is None:
+        return
+    for run, model in runs_behind(str(opened.id), records, runs):
+        with _Bar() as looked:
+            found = verify(runs.records, runs.head, run.key, folder=local.folder, progress=looked)
+        same = f"Run {run.name!r} wrote files that are the same as those of the model {model.name!r}."
+        found = replace(found, checked=(same, *found.checked))
+        yield _Section(title_of_runs(local.folder), _with_damage(found, local), runs.records)
+
+
+def _with_damage(found: Verification, ledger: LocalLedger) -> Verification:
     """Add the lines of a local ledger that hold no record."""
-    from academy.audit.local_ledger import LocalLedger
     from academy.audit.verification import Mismatch
 
-    if not isinstance(opened.records, LocalLedger):
-        return found
-    lines = tuple(Mismatch(one.sequence, "ledger", one.text) for one in opened.records.damage())
+    lines = tuple(Mismatch(one.sequence, "ledger", one.text) for one in ledger.damage())
     return replace(found, mismatches=(*lines, *found.mismatches))
 
 
-def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> _Section:
+def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> list[_Section]:
     given = [name for name, value in others.items() if value is not None]
     if given:
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--file says what is checked: leave {flags} out.")
     from academy.audit import verify as checks
-    from academy.audit.export import of_file
+    from academy.audit.export import of_file, runs_of_file
     from academy.client.sdk import quick_jsonschema
 
     try:
@@ -135,8 +154,12 @@ def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> _Section:
         from academy.audit.schema import check
     check(value, str(file))
     records, head = of_file(value)
-    found = checks.verify_part(records, head)
-    return _Section("", found if noted is None else checks.check_noted(found, records, noted))
+    runs = runs_of_file(value)
+    sections = [_Section("The export" if runs else "", checks.verify_part(records, head), records)]
+    if runs is not None:
+        found = checks.verify_runs(records, runs)
+        sections.append(_Section(f"Its local runs, of {runs.place}", found, runs.records))
+    return sections if noted is None else _noted(sections, noted)
 
 
 def _together(sections: Sequence[_Section]) -> Verification:
