@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
@@ -71,6 +72,10 @@ class Home:
     def audit_head_file(self) -> Path:
         """The number and hash of the audit trail's last record, noted apart from the database."""
         return self.root / "audit-head.json"
+
+    def audit_head_of(self, database: str) -> Path:
+        """Return where the head is noted of the audit trail in a database that is not the home's own."""
+        return self.root / f"audit-head-{hashlib.sha256(database.encode()).hexdigest()[:12]}.json"
 
     def tracking_database(self, workspace_key: str) -> Path:
         """One MLflow database a workspace: two of them may have a job, and so a run, of one name."""

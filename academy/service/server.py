@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 import uvicorn
+from sqlalchemy import URL
 
 from academy import __version__
 from academy.audit.ledger import ServiceLedger
@@ -137,7 +138,8 @@ def compose(home: Home, signer: Signer, address: str) -> ServiceState:
     datastores = Datastores(home, documents)
     locator = Locator(home, documents, versions, datastores)
     tracking = Tracking(home, locator, default_workspace=DEFAULT_WORKSPACE, database_url=database_url)
-    log, ledger = AuditLog(engine), ServiceLedger(engine, home.audit_head_file)
+    head_file = home.audit_head_of(_place(engine.url)) if database_url else home.audit_head_file
+    log, ledger = AuditLog(engine), ServiceLedger(engine, head_file)
     recorder = Recorder(Sources(home, documents, locator, tracking, log, ledger))
     documents.watch(changed=recorder.wake, leaving=recorder.catch_up_with)
     state = ServiceState(
@@ -187,6 +189,11 @@ def load_key(home: Home) -> bytes:
             "file 'token' beside it to make new ones (old tokens and signed URLs end)."
         )
     return key
+
+
+def _place(url: URL) -> str:
+    """Return which database it is, whoever logs in and however."""
+    return f"{url.host}:{url.port}/{url.database}"
 
 
 def _listen(port: int) -> socket.socket:
