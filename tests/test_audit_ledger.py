@@ -23,6 +23,7 @@ from academy.audit.record import Kind, Link, Record, Relation
 from academy.errors import AcademyError
 from academy.evidence.evidence import FileHash, Tree
 from academy.paths import AuditFolder
+from academy.store.audit import AuditLog
 from academy.store.database import open_database
 from tests.test_store import postgres
 
@@ -179,6 +180,9 @@ def own(engine: Engine, tmp_path: Path) -> ServiceLedger:
         ("UPDATE ledger SET body = replace(body, 'ana', 'bob') WHERE sequence = 2", "Record 2 was changed"),
         ("UPDATE ledger SET body = 'no JSON' WHERE sequence = 2", "Record 2 was changed"),
         ("UPDATE ledger SET body = '[]' WHERE sequence = 2", "Record 2 was changed"),
+        ("UPDATE ledger SET body = CAST(x'ff41' AS TEXT) WHERE sequence = 2", "Record 2 was changed"),
+        ("UPDATE ledger SET body = '{\"a\": 1e999}' WHERE sequence = 2", "Record 2 was changed"),
+        ("UPDATE ledger SET key = x'00', hash = x'ff' WHERE sequence = 2", "Record 2 was changed"),
         ("UPDATE ledger SET at = '2020-01-01T00:00:00+00:00' WHERE sequence = 1", "Record 1 was changed"),
         ("UPDATE ledger SET kind = 'run' WHERE sequence = 1", "Record 1 was changed"),
         ("UPDATE ledger SET id = '/S/Jobs/z' WHERE sequence = 1", "Record 1 was changed"),
@@ -197,6 +201,8 @@ def test_a_changed_or_missing_row_is_found_and_stays_found(
     with engine.begin() as connection:
         connection.exec_driver_sql(change)
     assert any(one.text.startswith(found) for one in breaks(own.read(), own.head()))
+    assert own.newest("/S/Jobs/none") is None
+    json.dumps([one.to_json() for one in own.read()])
     own.append(record("after"))
     assert any(one.text.startswith(found) for one in breaks(own.read(), own.head()))
 
@@ -227,13 +233,33 @@ def test_a_head_that_cannot_be_read_is_named_and_stops_no_record(
 def test_of_one_act_records_are_kept_once_and_all_or_none(own: ServiceLedger) -> None:
     assert len(own.append_all([record("d"), record("e")], act=7)) == 2
     assert own.append_all([record("d"), record("e")], act=7) == []
-    assert own.append_all([record("older")], act=6) == []
-    assert own.last_act() == 7
     with pytest.raises(AttributeError):
         own.append_all([record("f"), None], act=8)  # type: ignore[list-item]
     assert [one.body["name"] for one in own.read()] == ["a", "b", "c", "d", "e"]
     assert own.append_all([], act=9) == []
     assert breaks(own.read(), own.head()) == []
+
+
+def test_the_last_act_is_one_of_the_audit_log_on_what_its_record_is_about(
+    own: ServiceLedger, engine: Engine
+) -> None:
+    log = AuditLog(engine)
+    acts = {}
+    for resource in ("/S/Jobs/d", "/s", "/S/Jobs/de", "/S/Jobs/other"):
+        log.append("ana", "completed", resource)
+        acts[resource] = log.read(top=100)[-1].sequence
+    own.append_all([record("d")], act=acts["/S/Jobs/d"])
+    assert own.last_act() == acts["/S/Jobs/d"]
+    own.append_all([record("below")], act=acts["/s"])
+    assert own.last_act() == acts["/s"]
+    for raised in (acts["/S/Jobs/de"], 10**9):
+        with engine.begin() as connection:
+            connection.execute(
+                text("UPDATE ledger SET audit_sequence = :act WHERE sequence = 4"), {"act": raised}
+            )
+        assert own.last_act() == acts["/s"]
+    assert len(own.append_all([record("other")], act=acts["/S/Jobs/other"])) == 1
+    assert own.last_act() == acts["/S/Jobs/other"]
 
 
 def test_the_newest_record_of_a_thing_and_of_all_below_it_is_found(own: ServiceLedger) -> None:
@@ -271,7 +297,9 @@ def test_a_kill_while_records_are_added_leaves_a_whole_chain(tmp_path: Path, eno
     kept = ledger.read()
     assert len(kept) >= count.value >= enough
     assert [one.body["name"] for one in kept] == [f"j{number}" for number in range(len(kept))]
-    assert ledger.last_act() == len(kept)
+    with engine.connect() as connection:
+        acts = connection.execute(text("SELECT audit_sequence FROM ledger ORDER BY sequence")).scalars()
+        assert list(acts) == list(range(1, len(kept) + 1))
     assert breaks(kept, ledger.head()) == []
     assert len(kept) - ledger.head().sequence <= 1
     ledger.append(record("after"))

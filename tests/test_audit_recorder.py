@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from academy.audit import recorder as recorder_module
+from academy.audit.chain import breaks
 from academy.audit.record import Kind, Relation
 from academy.audit.recorder import Recorder
 from academy.audit.sources import Sources
@@ -328,6 +329,39 @@ def test_recorders_side_by_side_record_each_act_once(state: ServiceState) -> Non
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(Recorder.catch_up, recorders))
     assert [one.body["name"] for one in recorded(state)] == [f"j{number}" for number in range(20)]
+
+
+def test_the_number_of_an_act_that_was_raised_by_hand_keeps_nothing_off_the_record(
+    state: ServiceState,
+) -> None:
+    job(state, "a")
+    recorded(state)
+    with state.documents.engine.begin() as connection:
+        connection.execute(text("UPDATE ledger SET audit_sequence = 1000000"))
+    job(state, "b")
+    state.recorder.catch_up()
+    job(state, "c")
+    another(state).catch_up()
+    assert {one.body["name"] for one in recorded(state)} == {"a", "b", "c"}
+
+
+def test_each_database_has_a_head_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, kept = tmp_path / "home", []
+    for number, url in enumerate([None, f"sqlite:///{tmp_path / 'other.db'}", None]):
+        monkeypatch.setenv("ACADEMY_DATABASE_URL", url) if url else monkeypatch.delenv(
+            "ACADEMY_DATABASE_URL", raising=False
+        )
+        state = opened(home)
+        job(state, f"j{number}")
+        kept.append([one.body["name"] for one in recorded(state)])
+        assert state.ledger.head().sequence == len(kept[-1])
+        with state.documents.engine.begin() as connection:
+            connection.execute(text("DELETE FROM ledger WHERE body LIKE '%j2%'"))
+        close(state)
+    assert kept == [["j0"], ["j1"], ["j0", "j2"]]
+    state = opened(home)
+    assert [one.text for one in breaks(state.ledger.read(), state.ledger.head())] == ["Record 2 is missing."]
+    close(state)
 
 
 def test_the_thread_records_by_itself_and_goes_on_after_the_database_failed(

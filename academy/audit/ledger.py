@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +20,7 @@ from academy.audit.record import Kind, Record
 from academy.errors import AcademyError
 from academy.paths import read_json, write_json
 from academy.store.database import transaction
-from academy.store.tables import ledger
+from academy.store.tables import audit, ledger
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +63,7 @@ class ServiceLedger:
             noted = self._noted()
             with transaction(self._engine) as connection:
                 _one_after_another(connection)
-                if act is not None and act <= _last_act(connection):
+                if act is not None and _has_act(connection, act):
                     return []
                 after = _end(connection)
                 # Behind a head that is ahead of the records, or another, the break shows for ever.
@@ -80,7 +82,7 @@ class ServiceLedger:
         query = select(ledger).where(ledger.c.sequence > after).order_by(ledger.c.sequence).limit(top)
         if id is not None:
             query = query.where(ledger.c.key == id.lower())
-        with self._reading.connect() as connection:
+        with self._connected() as connection:
             return [_sealed(row) for row in connection.execute(query)]
 
     def head(self) -> Head:
@@ -95,9 +97,18 @@ class ServiceLedger:
             ) from error
 
     def last_act(self) -> int:
-        """Return the audit log's sequence number up to which all is on record."""
+        """Return the audit log's sequence number up to which all is on record.
+
+        The number of an act is not under a record's seal. One that is not of an act on what the record is
+        about counts for nothing: were it raised by hand, what comes next would never be on record.
+        """
+        key, resource = ledger.c.key, func.lower(audit.c.resource)
+        below = func.substr(key, 1, func.length(resource) + 1) == resource + "/"
+        query = select(func.coalesce(func.max(audit.c.sequence), 0)).select_from(
+            ledger.join(audit, (audit.c.sequence == ledger.c.audit_sequence) & ((resource == key) | below))
+        )
         with self._reading.connect() as connection:
-            return _last_act(connection)
+            return int(connection.execute(query).scalar_one())
 
     def newest(self, id: str) -> Place | None:
         """Return the newest record of an id."""
@@ -108,22 +119,34 @@ class ServiceLedger:
         key = id.lower()
         return self._places((ledger.c.key == key) | ledger.c.key.startswith(f"{key}/", autoescape=True))
 
-    def linked_to(self, id: str, kind: Kind, *, since: str) -> list[Sealed]:
-        """Return the records of a kind with a link to ``id``, of those written at ``since`` or later."""
-        query = select(ledger).where((ledger.c.kind == kind.value) & (ledger.c.at >= since))
-        with self._reading.connect() as connection:
-            rows = connection.execute(query.order_by(ledger.c.sequence)).all()
-        found = [_sealed(row) for row in rows if id.lower() in row.body.lower()]
-        return [
-            one for one in found if any(link["target"].lower() == id.lower() for link in one.body["links"])
-        ]
+    def linked_to(self, id: str, kind: Kind, *, after: int, before: int) -> list[Sealed]:
+        """Return the records of a kind with a link to ``id``, of those of the acts between two."""
+        acts = (ledger.c.audit_sequence > after) & (ledger.c.audit_sequence < before)
+        query = select(ledger).where((ledger.c.kind == kind.value) & acts)
+        with self._connected() as connection:
+            found = [_sealed(row) for row in connection.execute(query.order_by(ledger.c.sequence))]
+        return [one for one in found if any(target.lower() == id.lower() for target in _targets(one))]
 
     def _places(self, which: Any) -> list[Place]:
         newest = select(func.max(ledger.c.sequence)).where(which).group_by(ledger.c.key)
         columns = select(ledger.c.id, ledger.c.kind, ledger.c.hash)
         query = columns.where(ledger.c.sequence.in_(newest)).order_by(ledger.c.sequence)
+        with self._connected() as connection:
+            return [Place(*map(_text, row)) for row in connection.execute(query)]
+
+    @contextlib.contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        """Connect for reading rows that may be damaged: that is for who reads them to see, and no error."""
         with self._reading.connect() as connection:
-            return [Place(row.id, row.kind, row.hash) for row in connection.execute(query)]
+            driver = connection.connection.dbapi_connection
+            if not isinstance(driver, sqlite3.Connection):
+                yield connection
+                return
+            driver.text_factory = _decoded
+            try:
+                yield connection
+            finally:
+                driver.text_factory = str
 
     def _noted(self) -> Head | None:
         """Return the head, or None when its file holds none: that is left for its readers to see."""
@@ -147,8 +170,9 @@ def _one_after_another(connection: Connection) -> None:
         connection.execute(text("LOCK TABLE ledger IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def _last_act(connection: Connection) -> int:
-    return int(connection.execute(select(func.coalesce(func.max(ledger.c.audit_sequence), 0))).scalar_one())
+def _has_act(connection: Connection, act: int) -> bool:
+    query = select(ledger.c.sequence).where(ledger.c.audit_sequence == act).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def _end(connection: Connection) -> Head:
@@ -176,6 +200,7 @@ def _insert(connection: Connection, record: Record, after: Head, act: int | None
 
 
 def _sealed(row: Row[Any]) -> Sealed:
+    id, key, at, previous, hash = map(_text, (row.id, row.key, row.at, row.previous, row.hash))
     try:
         body = json.loads(row.body)
     except ValueError:
@@ -183,5 +208,19 @@ def _sealed(row: Row[Any]) -> Sealed:
     if not isinstance(body, dict):
         body = {}
     # The columns repeat what is sealed in the body. Where somebody changed them, the seal does not fit.
-    id = row.id if row.key == row.id.lower() else row.key
-    return Sealed(row.sequence, row.at, row.previous, {**body, "id": id, "kind": row.kind}, row.hash)
+    body = {**body, "id": id if key == id.lower() else key, "kind": _text(row.kind)}
+    return Sealed(row.sequence, at, previous, body, hash)
+
+
+def _targets(sealed: Sealed) -> list[str]:
+    links = sealed.body.get("links")
+    return [str(link["target"]) for link in links] if isinstance(links, list) else []
+
+
+def _text(value: object) -> str:
+    """Return the text of a column; SQLite's columns hold whatever was written to them."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def _decoded(content: bytes) -> str:
+    return content.decode(errors="backslashreplace")

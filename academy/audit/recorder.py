@@ -134,7 +134,7 @@ class Recorder:
 
     def _of(self, entry: Entry, subject: Subject, found: Document) -> Record:
         if subject.kind is Kind.JOB:
-            return of_job(self._sources, found, entry.action.capitalize())
+            return of_job(self._sources, found, entry)
         if subject.kind is Kind.MODEL:
             return of_model(self._sources, found, entry.who)
         return of_deployment(self._sources, found, entry)
