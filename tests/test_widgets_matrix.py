@@ -22,6 +22,7 @@ from tests.test_widgets_browser import CHROMIUM, CONTRAST, THEMES
 PACKAGE = Path(widgets.__file__).parent
 
 # The stub of the model hands the answers on to the test, which asks the real widget and brings its answer.
+# As a real one it sends and tells only what has changed.
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A notebook</title>
 <style>%(theme)s</style><style>%(css)s</style>
 <body style="background: var(--jp-layout-color1, #fff)"><button id="before">Before</button><main></main>
@@ -29,13 +30,15 @@ _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A noteboo
 <script type="module">
 %(script)s
 const heard = {};
+const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 window.model = {
   ...%(state)s,
   get(name) { return this[name]; },
-  set(name, value) { this[name] = value; },
+  set(name, value) { this.changed = !same(this[name], value); this[name] = value; },
   save_changes() {
     if (this.dead) throw new Error("comm is closed");
-    window.ask(this.needs).then((answer) => this.tell("answer", answer));
+    if (!this.changed || this.busy) return;
+    window.ask(this.needs).then((answer) => same(answer, this.answer) || this.tell("answer", answer));
   },
   tell(name, value) { this[name] = value; (heard[`change:${name}`] ?? []).forEach((call) => call()); },
   on(event, call) { (heard[event] ??= []).push(call); },
@@ -131,6 +134,17 @@ def test_a_chosen_cell_shows_personas_services_and_resources(show: Any) -> None:
     expect(panel.get_by_text(endpoint.price_model)).to_be_visible()
     first = endpoint.resources[100][0]
     expect(panel.get_by_role("link", name=first.title).first).to_have_attribute("href", first.url)
+
+
+def test_no_cell_is_open_before_one_is_chosen_nor_when_it_is_chosen_again(show: Any) -> None:
+    shown = show(matrix())
+    panels = shown.page.locator("main section section")
+    expect(panels).to_have_count(0)
+    shown.tile("Hosted").click()
+    expect(panels).to_have_count(1)
+    shown.tile("Hosted").click()
+    expect(panels).to_have_count(0)
+    expect(shown.tile("Hosted")).to_have_attribute("aria-pressed", "false")
 
 
 def test_an_address_that_was_not_confirmed_is_marked(show: Any) -> None:
@@ -243,6 +257,58 @@ def test_a_kernel_that_is_gone_is_said(show: Any) -> None:
     expect(shown.page.get_by_role("alert")).to_contain_text("kernel is gone")
 
 
+def test_a_kernel_that_does_not_answer_is_said_to_be_busy_or_gone(show: Any) -> None:
+    shown = show(matrix())
+    shown.page.clock.install()
+    shown.page.evaluate("model.busy = true")
+    shown.answer("Stage", "inference")
+    alert = shown.page.get_by_role("alert")
+    shown.page.clock.run_for(4000)
+    expect(alert).to_be_hidden()
+    shown.page.clock.run_for(2000)
+    expect(alert).to_contain_text("busy with another cell, or gone")
+    shown.page.evaluate("model.busy = false")
+    shown.answer("Stage", "training and testing")
+    expect(alert).to_be_hidden()
+
+
+def test_a_kernel_that_has_nothing_new_to_say_is_not_missed(show: Any) -> None:
+    shown = show(matrix())
+    shown.page.clock.install()
+    shown.page.get_by_role("button", name="Start again").click()
+    shown.page.clock.run_for(6000)
+    expect(shown.page.get_by_role("alert")).to_be_hidden()
+    shown.answer("Stage", "training and testing")
+    expect(shown.said).to_contain_text("fits best.")
+    before = shown.widget.answer["cells"]
+    shown.answer("The model changes", "rarely")
+    expect(shown.page.get_by_label("The model changes", exact=True)).to_have_value("rarely")
+    shown.page.wait_for_function("model.answer.needs.changes === 'rarely'")
+    assert shown.widget.answer["cells"] == before
+    shown.page.clock.run_for(6000)
+    expect(shown.page.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_language_of_ones_own_can_be_unchecked(show: Any) -> None:
+    shown = show(matrix(stage="training", languages=["Klingon", "Python"]))
+    box = shown.page.get_by_label("Klingon", exact=True)
+    expect(box).to_be_checked()
+    shown.answer("Stage", "inference")
+    shown.page.wait_for_function("model.answer.needs.stage === 'inference'")
+    assert shown.widget.needs["languages"] == ["Python", "Klingon"]
+    box.uncheck()
+    shown.page.wait_for_function("model.answer.needs.languages.length === 1")
+
+
+def test_what_counts_for_nothing_is_said_without_a_for(show: Any) -> None:
+    widget = matrix(stage="training")
+    shown = show(widget)
+    item = shown.page.get_by_role("listitem").filter(has_text="What it is: A common runtime").first
+    expect(item).to_have_text(re.compile("^What it is: A common runtime"))
+    assert "for: What it is" not in widget.text_forms()["text/plain"]
+    assert "for: What it is" not in widget.text_forms()["text/html"]
+
+
 def test_german(show: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACADEMY_LANGUAGE", "de")
     shown = show(matrix(stage="training"))
@@ -265,8 +331,20 @@ def test_text_can_be_read_in_every_theme(show: Any, theme: str) -> None:
 
 def test_it_fits_a_narrow_page(show: Any) -> None:
     shown = show(matrix(stage="inference", traffic="spiky"))
+    shown.tile("Managed").click()
     shown.page.set_viewport_size({"width": 360, "height": 800})
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_it_fits_a_narrow_place_on_a_wide_page(show: Any) -> None:
+    shown = show(matrix(stage="inference", traffic="spiky"))
+    shown.tile("Managed").click()
+    shown.page.evaluate("document.querySelector('main').style.width = '340px'")
+    assert shown.page.evaluate("document.querySelector('main').scrollWidth") <= 340
+    facts = shown.page.locator(".academy-matrix-facts").first
+    term, said = facts.locator("dt").first, facts.locator("dd").first
+    below = said.bounding_box()["y"] - term.bounding_box()["y"]
+    assert below > 10, "what is said of a term is below it, not beside"
 
 
 def test_without_a_browser_there_is_text() -> None:

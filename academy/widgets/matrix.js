@@ -9,7 +9,7 @@ function render({ model, el }) {
   const view = model.get("view");
   const labels = view.labels;
   const cellOf = new Map(view.cells.map((cell) => [cell.id, cell]));
-  const ui = { chosen: view.cells[0].id, open: new Set(), timer: null };
+  const ui = { chosen: null, open: new Set(), timer: null };
 
   const root = node("section", { class: "academy-matrix", lang: view.language, "aria-label": labels.region });
   const live = node("p", { class: "academy-matrix-hidden", role: "status", "aria-live": "polite" });
@@ -31,24 +31,27 @@ function render({ model, el }) {
   el.append(root);
 
   const drawGrid = () => keepingFocus(grid, () => grid.replaceChildren(table(view, model.get("answer"), ui, choose)));
-  const drawDetail = () => keepingFocus(detail, () => detail.replaceChildren(panel(cellOf.get(ui.chosen), labels, ui)));
+  const drawDetail = () => detail.replaceChildren(...(ui.chosen ? [panel(cellOf.get(ui.chosen), labels, ui)] : []));
   const drawAnswer = () =>
     keepingFocus(answers, () => answers.replaceChildren(...result(model.get("answer"), model.get("needs"), labels, ui)));
 
   function choose(id) {
-    ui.chosen = id;
+    ui.chosen = ui.chosen === id ? null : id;
     drawGrid();
     drawDetail();
-    speak(cellOf.get(id).name);
+    speak(ui.chosen ? cellOf.get(id).name : "");
   }
 
+  // What the kernel has been asked already, it does not answer again.
   function ask(needs) {
+    if (JSON.stringify(needs) === JSON.stringify(model.get("needs"))) return;
     clearTimeout(ui.timer);
-    ui.timer = setTimeout(() => (notice.textContent = labels.gone), PATIENCE_MS);
+    ui.timer = setTimeout(() => (notice.textContent = labels.waiting), PATIENCE_MS);
     try {
       model.set("needs", needs);
       model.save_changes();
     } catch {
+      clearTimeout(ui.timer);
       notice.textContent = labels.gone;
     }
   }
@@ -80,7 +83,6 @@ function render({ model, el }) {
   model.on("change:needs", onNeeds);
   notice.textContent = model.get("answer").error || "";
   drawGrid();
-  drawDetail();
   drawAnswer();
   return () => {
     clearTimeout(ui.timer);
@@ -283,8 +285,8 @@ function group(title, services, cell, ui) {
 function reasons(one) {
   return node("ul", { class: "academy-matrix-reasons" }, one.reasons.map((reason) =>
     node("li", { "data-weight": reason.weight }, [
-      node("span", { class: "academy-matrix-weight" }, [`${reason.said}:`]),
-      ` ${reason.text}`,
+      reason.said && node("span", { class: "academy-matrix-weight" }, [`${reason.said}: `]),
+      reason.text,
     ]),
   ));
 }
@@ -312,7 +314,7 @@ function node(name, attributes = {}, children = []) {
     if (value == null || (value === false && !key.startsWith("aria-"))) continue;
     made.setAttribute(key, value === true && !key.startsWith("aria-") ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null && child !== false && child !== undefined));
+  made.append(...children.filter((child) => child));
   return made;
 }
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from academy.labs.language import Texts
-from academy.matrix.recommendation import RankedCell, RankedService, Reason, Recommendation
+from academy.matrix.recommendation import RankedCell, RankedService, Reason, Recommendation, Weight
 
 
 @dataclass(frozen=True)
 class ReasonView:
-    """A reason; ``weight`` is ``for``, ``against`` or ``refused``, ``said`` the same in words."""
+    """A reason; ``weight`` is ``for``, ``against`` or ``refused``, ``said`` the same in words.
+
+    Both are empty of what is only said, and counts for nothing.
+    """
 
     weight: str
     said: str
@@ -76,4 +79,6 @@ def _ranked(
 
 
 def _reason(reason: Reason, say: Texts) -> ReasonView:
+    if reason.weight is Weight.FOR and not reason.points:
+        return ReasonView("", "", reason.text)
     return ReasonView(reason.weight, say(f"matrix.weight.{reason.weight}"), reason.text)

@@ -7,7 +7,7 @@ from textwrap import wrap
 
 from academy.matrix.catalogue import Catalogue
 from academy.matrix.text import grid
-from academy.widgets.matrix_answer import Answer, RankedView
+from academy.widgets.matrix_answer import Answer, RankedView, ReasonView
 from academy.widgets.matrix_view import CellView, MatrixView
 
 _WIDTH = 90
@@ -21,7 +21,7 @@ def plain(catalogue: Catalogue, view: MatrixView, answer: Answer) -> str:
     for cell in answer.cells:
         lines += ["", f"{cell.name}: {cell.badge}"]
         for reason in cell.reasons:
-            lines += _wrapped(f"  {reason.said}: {reason.text}", "    ")
+            lines += _wrapped(f"  {_sentence(reason)}", "    ")
         fitting = [one.name for one in cell.services if one.state != "refused"]
         lines += (
             _wrapped(f"  {view.labels['answer.services']}: {', '.join(fitting)}", "    ") if fitting else []
@@ -67,11 +67,15 @@ def _tile(cell: CellView, ranked: RankedView | None) -> str:
 
 
 def _ranked(cell: RankedView) -> str:
-    reasons = "".join(f"<li>{escape(f'{one.said}: {one.text}')}</li>" for one in cell.reasons)
+    reasons = "".join(f"<li>{escape(_sentence(one))}</li>" for one in cell.reasons)
     services = ", ".join(escape(one.name) for one in cell.services if one.state != "refused")
     return f"<h4>{escape(cell.name)}: {escape(cell.badge)}</h4><ul>{reasons}</ul>" + (
         f"<p>{services}</p>" if services else ""
     )
+
+
+def _sentence(reason: ReasonView) -> str:
+    return f"{reason.said}: {reason.text}" if reason.said else reason.text
 
 
 def _wrapped(text: str, later: str) -> list[str]:

@@ -119,7 +119,7 @@ def _cell(cell: Cell, also: Sequence[Service], say: Texts) -> CellView:
         "definition": cell.definition,
         "use_cases": cell.use_cases,
         "personas": cell.personas,
-        "tools": cell.tools,
+        "tools": ", ".join(cell.tools),
         "frameworks": ", ".join(cell.frameworks),
         "languages": ", ".join(cell.languages),
         "set_up_by": cell.set_up_by,

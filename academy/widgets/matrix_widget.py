@@ -56,7 +56,9 @@ class MatrixWidget(TextFormWidget):
         self._catalogue = load()
         self.recommendation: Recommendation | None = None
         self._answer = Answer()
-        self._view = matrix_view(self._catalogue, self._say, known_languages(self._catalogue))
+        known = known_languages(self._catalogue)
+        own = sorted(needs.languages.difference(known)) if needs else []
+        self._view = matrix_view(self._catalogue, self._say, (*known, *own))
         super().__init__(view=asdict(self._view), needs=needs.to_mapping() if needs else {})
         self._recommend()
         self.observe(self._on_needs, "needs")
@@ -84,4 +86,5 @@ class MatrixWidget(TextFormWidget):
             else:
                 self.recommendation = found
                 self._answer = answer_of(found, self._say)
-        self.answer = asdict(self._answer)
+        # With the needs that it is for: other needs may have the same answer, and the page awaits a change.
+        self.answer = {**asdict(self._answer), "needs": self.needs}
