@@ -182,6 +182,32 @@ def test_the_recommendation_changes_with_the_answers(show: Any) -> None:
     assert recommendation.best.id is CellId.UNMANAGED, "the notebook's next cell can go on with it"
 
 
+def test_reasons_of_the_best_service_are_open_until_somebody_closes_them(show: Any) -> None:
+    shown = show(matrix(stage="inference", traffic="spiky", latency="interactive", operator="platform"))
+    open_ones = shown.page.locator("details[open]")
+    expect(open_ones).to_have_count(1)
+    best = shown.widget.recommendation
+    assert best is not None
+    assert best.best is not None
+    expect(open_ones.locator("summary")).to_have_text(best.best.services[0].name)
+    expect(open_ones.get_by_role("listitem").filter(has_text="You want a platform to run it")).to_be_visible()
+    shown.answer("Requests come", "in bulk")
+    shown.answer("An answer may take", "hours")
+    expect(open_ones.locator("summary")).to_have_text("Azure Machine Learning batch endpoint")
+    open_ones.locator("summary").press("Enter")
+    expect(open_ones).to_have_count(0)
+    shown.answer("The model changes", "each week")
+    shown.page.wait_for_function("model.answer.needs.changes === 'weekly'")
+    expect(open_ones).to_have_count(0)
+
+
+def test_services_of_a_cell_for_the_other_stage_are_not_listed() -> None:
+    answer = matrix(stage="inference", traffic="steady").answer
+    services = {cell["id"]: len(cell["services"]) for cell in answer["cells"]}
+    assert services["developer"] == services["hosted"] == 0
+    assert services["managed"] > 8
+
+
 def test_a_cell_with_more_against_it_is_not_praised() -> None:
     summary = matrix(stage="inference", traffic="bulk", skills=["python"]).answer["summary"]
     assert "Unmanaged is possible, with more against it than for it." in summary

@@ -9,7 +9,7 @@ function render({ model, el }) {
   const view = model.get("view");
   const labels = view.labels;
   const cellOf = new Map(view.cells.map((cell) => [cell.id, cell]));
-  const ui = { chosen: null, open: new Set(), timer: null };
+  const ui = { chosen: null, open: new Map(), timer: null };
 
   const root = node("section", { class: "academy-matrix", lang: view.language, "aria-label": labels.region });
   const live = node("p", { class: "academy-matrix-hidden", role: "status", "aria-live": "polite" });
@@ -278,7 +278,10 @@ function group(title, services, cell, ui) {
   if (!services.length) return [];
   return [
     node("p", { class: "academy-matrix-term" }, [title]),
-    ...services.map((one) => fold(`ranked:${cell.id}:${one.id}`, one.name, ui, [reasons(one)])),
+    ...services.map((one) => {
+      const isBest = cell.state === "best" && one.state === "best";
+      return fold(`ranked:${cell.id}:${one.id}`, one.name, ui, [reasons(one)], isBest);
+    }),
   ];
 }
 
@@ -291,9 +294,11 @@ function reasons(one) {
   ));
 }
 
-function fold(key, title, ui, children) {
-  const made = node("details", { open: ui.open.has(key) }, [node("summary", { "data-key": key }, [title]), ...children]);
-  made.addEventListener("toggle", () => ui.open[made.open ? "add" : "delete"](key));
+// Open as somebody left it; what nobody has touched, as `open` says.
+function fold(key, title, ui, children, open = false) {
+  const summary = node("summary", { "data-key": key }, [title]);
+  const made = node("details", { open: ui.open.get(key) ?? open }, [summary, ...children]);
+  summary.addEventListener("click", () => ui.open.set(key, !made.open));
   return made;
 }
 

@@ -64,8 +64,10 @@ def _summary(found: Recommendation, say: Texts) -> str:
 
 def _cell(cell: RankedCell, rank: int, say: Texts) -> RankedView:
     fitting = [_ranked(one, place, say) for place, one in enumerate(cell.services, start=1)]
-    refused = [_ranked(one, 0, say) for one in cell.refused_services]
-    return _ranked(cell, rank, say, (*fitting, *refused))
+    # Of a cell for the other stage, all services are refused because the cell is.
+    for_other_stage = any(one.need == "stage" and one.weight is Weight.REFUSED for one in cell.reasons)
+    refused = () if for_other_stage else cell.refused_services
+    return _ranked(cell, rank, say, (*fitting, *(_ranked(one, 0, say) for one in refused)))
 
 
 def _ranked(
