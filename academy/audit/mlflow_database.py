@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -45,6 +47,25 @@ def runs_since(database: Path, since_ms: int) -> list[TrackedRun]:
             return [_run(connection, row) for row in connection.execute(_RUNS, (since_ms,)).fetchall()]
     except sqlite3.Error as error:
         raise NotReadable(f"MLflow's runs in {database} were not read: {error}.") from error
+
+
+def begin(database: Path, template: Path) -> None:
+    """Make an empty database of one that holds MLflow's tables: MLflow takes seconds to make them.
+
+    Raises
+    ------
+    OSError, sqlite3.Error
+        It cannot be made; there is no half of one.
+    """
+    beside = database.with_name(f".{database.name}.begun")
+    try:
+        shutil.copyfile(template, beside)
+        with closing(sqlite3.connect(beside)) as connection, connection:
+            # Its own experiment has its artifacts elsewhere. MLflow makes one where there is none.
+            connection.execute("DELETE FROM experiments")
+        os.replace(beside, database)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _run(

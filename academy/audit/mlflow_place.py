@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from academy.audit import claims, mlflow_database, mlflow_folder
 from academy.audit.command_line import Interpreter
 from academy.audit.mlflow_runs import NotReadable, TrackedRun
 from academy.evidence.credentials import printable, without_credentials
-from academy.paths import AuditFolder
+from academy.paths import AuditFolder, tracking_template
 
 TRACKING = "MLFLOW_TRACKING_URI"
 ARTIFACTS = "_MLFLOW_SERVER_ARTIFACT_ROOT"
@@ -91,7 +92,19 @@ def place(audit: AuditFolder, python: Interpreter, variables: Mapping[str, str])
     with claims.first_free(audit, map(of_label, _labels(installed))) as kept:
         address = kept.as_uri() if in_folder else f"sqlite:///{kept}"
         files = {} if in_folder else {ARTIFACTS: str(audit.artifacts)}
+        if installed and not in_folder:
+            _begin(kept, installed.version)
         yield MLflowPlace((kept, *usual), {**added, TRACKING: address, **files})
+
+
+def _begin(database: Path, version: str) -> None:
+    """Start from the empty database that the service has of the same MLflow, where there is one."""
+    template = tracking_template(version)
+    if database.exists() or not template.is_file():
+        return
+    # MLflow makes one itself where there is none, and says what is wrong.
+    with contextlib.suppress(OSError, sqlite3.Error):
+        mlflow_database.begin(database, template)
 
 
 def _is_chosen(variables: Mapping[str, str]) -> bool:
