@@ -9,6 +9,7 @@ import pty
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -18,12 +19,13 @@ from typing import Any
 
 import pytest
 
-from academy.audit import code_files, command_line, snapshot
+from academy.audit import code_files, command_line, mlflow_database, snapshot
 from academy.audit.chain import breaks
 from academy.audit.ignored import Ignored
 from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Kind, Record, Relation
 from academy.evidence import digests, secrecy
+from academy.experiments.database import ensure_template
 from academy.paths import AuditFolder
 
 ACADEMY = Path(sys.executable).with_name("academy")
@@ -173,6 +175,32 @@ class TestAsAShell:
         assert b"caught 1" in shown
         (record,) = records(folder)
         assert record.status == "Canceled"
+
+    def test_the_end_of_a_terminal_that_it_has_to_itself_reaches_the_command(
+        self, folder: Path, variables: dict[str, str]
+    ) -> None:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(folder)
+            command = [str(ACADEMY), "audit", "run", "--", "sh", "-c", "echo ready; exec sleep 600"]
+            os.execve(ACADEMY, command, variables)
+        shown = b""
+        while b"ready" not in shown:
+            shown += os.read(terminal, 1000)
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 128 + signal.SIGHUP
+        (record,) = records(folder)
+        assert (record.status, record.exit_code) == ("Canceled", 128 + signal.SIGHUP)
+
+    @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a file that is always full")
+    def test_where_nothing_can_be_said_the_exit_status_is_the_commands(
+        self, folder: Path, variables: dict[str, str]
+    ) -> None:
+        command = [str(ACADEMY), "audit", "run", "--", "sh", "-c", "exit 7"]
+        with open("/dev/full", "wb") as full:
+            process = subprocess.run(command, cwd=folder, env=variables, stderr=full)
+        assert process.returncode == 7
+        assert [record.exit_code for record in records(folder)] == [7]
 
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_a_signal_reaches_the_command_and_the_record_is_written(
@@ -414,9 +442,11 @@ with mlflow.start_run(run_name="outer"):
 
 class TestMLflow:
     def test_metrics_parameters_and_models_of_its_runs_are_on_record(self, run: Run, folder: Path) -> None:
+        ensure_template()
         process = run("--", sys.executable, script(folder, MLFLOW_SCRIPT), "--C", "1")
         assert process.returncode == 0, process.stderr
         assert "Completed, accuracy 1, odd nan." in process.stderr
+        assert "Creating initial MLflow database tables" not in process.stderr
         (record,) = records(folder)
         assert record.metrics == {"accuracy": 1.0, "odd": "NaN"}
         assert record.parameters == {"C": "2.0", "api_key": "***"}
@@ -455,6 +485,20 @@ open(f"{{run}}/meta.yaml", "w").write(f"{{meta}}artifact_uri: {(kept / "r1" / "a
         (model,) = record.evidence.outputs
         assert model.tree is not None
         assert (model.name, model.tree.path) == ("m", str(kept / "r1" / "artifacts" / "m"))
+
+    def test_a_database_is_begun_from_the_template_whole_or_not_at_all(self, tmp_path: Path) -> None:
+        template, database = tmp_path / "template.db", tmp_path / "mlflow.db"
+        with contextlib.closing(sqlite3.connect(template)) as connection, connection:
+            connection.execute("CREATE TABLE runs (id)")
+        with pytest.raises(sqlite3.Error):  # it has no experiments: it is none of MLflow's
+            mlflow_database.begin(database, template)
+        assert sorted(os.listdir(tmp_path)) == ["template.db"]
+        with contextlib.closing(sqlite3.connect(template)) as connection, connection:
+            connection.execute("CREATE TABLE experiments (id)")
+            connection.execute("INSERT INTO experiments VALUES (0)")
+        mlflow_database.begin(database, template)
+        with contextlib.closing(sqlite3.connect(database)) as connection:
+            assert connection.execute("SELECT count(*) FROM experiments").fetchone() == (0,)
 
     def test_runs_kept_elsewhere_are_named_as_not_read(self, run: Run, folder: Path) -> None:
         address = {"MLFLOW_TRACKING_URI": "https://me:pw@mlflow.example/x"}
@@ -549,6 +593,7 @@ class TestCode:
             (folder / name).mkdir()
             script(folder / name, "", "x.py")
         script(folder / "env", "", "pyvenv.cfg")
+        script(folder / "kept", "gitdir: ../.git/modules/kept", ".git")
         script(folder, "ignored/\n", ".amlignore")
         script(folder, "kept/\n", ".gitignore")  # .amlignore stands in its place, as in the SDK
         script(folder, "SECRET=1", ".env")

@@ -37,7 +37,8 @@ _GENERATED_FOLDERS = frozenset(
     }
     | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".cache", "mlruns", "mlartifacts", ".eggs"}
 )
-_GENERATED_FILES = ("*.pyc", "*.pyo", ".DS_Store", "mlflow.db", "mlflow.db-*")
+# Of a submodule, and of one of several working trees, .git is a file.
+_GENERATED_FILES = ("*.pyc", "*.pyo", ".DS_Store", "mlflow.db", "mlflow.db-*", ".git")
 # A folder with one of these is an environment.
 _OF_ENVIRONMENTS = ("pyvenv.cfg", "conda-meta")
 _SECRET_FILES = (".env", ".env.*", ".netrc", ".pypirc", "*.pem", "*.key", "*.p12", "*.pfx", "id_rsa")

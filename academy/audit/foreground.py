@@ -62,7 +62,8 @@ class Foreground:
             number, from_terminal = found
             if number in _ENDING:
                 asked.append(number)
-            if not from_terminal:  # which sent it to the command, too
+            # The terminal sends the others to the command, too; of its own end it tells one process alone.
+            if not from_terminal or number == signal.SIGHUP:
                 self._process.send_signal(number)
         return End(self._process.returncode, tuple(dict.fromkeys(asked)))
 
