@@ -123,13 +123,16 @@ def test_another_version_of_the_scikit_learn_of_a_pickle_is_not_supported_by_it(
     ("there", "written", "severity"),
     [
         ("1.23.5", "cloudpickle", Severity.BLOCKS),
-        ("1.26.4", "cloudpickle", Severity.RETEST),
+        ("1.26.0", "cloudpickle", Severity.BLOCKS),
+        ("1.26.1", "cloudpickle", Severity.RETEST),
         ("1.23.5", "skops", Severity.RETEST),
         ("2.4.0", "cloudpickle", Severity.RETEST),
         ("2.2.5", "cloudpickle", Severity.NOTE),
     ],
 )
-def test_numpy_before_1_26_reads_no_pickles_of_numpy_2(there: str, written: str, severity: Severity) -> None:
+def test_numpy_before_1_26_1_reads_no_pickles_of_numpy_2(
+    there: str, written: str, severity: Severity
+) -> None:
     subject = replace(MODEL, pickled=replace(SKLEARN, format=written))
     found = package(with_packages(numpy=there), "numpy", subject)
     assert found is not None
@@ -205,6 +208,36 @@ def test_packages_whose_objects_the_model_holds_come_first() -> None:
     names = [one.name for one in packages.differences(MODEL, ORIGIN, goal)]
     assert names == ["numpy", "scikit-learn", "psutil", "six"]
 
+def test_ends_of_which_no_packages_are_known_are_not_called_ready() -> None:
+    bare = replace(MODEL, requirements=(), pickled=None, mlflow_version=None)
+    nothing = replace(ORIGIN, packages={}, complete=False)
+    found = list(packages.differences(bare, nothing, replace(nothing, cell=CellId.UNMANAGED)))
+    assert [one.severity for one in found] == [Severity.RETEST] * 2
+    assert verdict.verdict(found, NO_TRIAL) is Verdict.AFTER_TESTS
+    known = packages.differences(bare, replace(nothing, complete=True), GOAL)
+    assert {one.severity for one in known} == {Severity.NOTE}
+
+
+def test_packages_that_take_no_part_in_answers_are_notes() -> None:
+    wheel = replace(MODEL, requirements=("wheel==0.48",))
+    for name, subject, goal in (("psutil", MODEL, with_packages(psutil="6.0.0")), ("wheel", wheel, GOAL)):
+        found = package(goal, name, subject)
+        assert found is not None
+        assert found.severity is Severity.NOTE
+
+
+def test_model_in_skops_form_needs_skops_and_another_version_is_to_be_tested() -> None:
+    subject = replace(MODEL, pickled=Pickled("skops", ("scikit-learn", "skops")))
+    made = replace(ORIGIN, packages={**MADE_WITH, "skops": "0.14.0"})
+    assert package(GOAL, "skops", subject, made) == Difference(
+        Area.PACKAGE, "skops", "0.14.0", None, Severity.BLOCKS, "skops 0.14.0 is needed and is not there.",
+        "Install skops==0.14.0 at the goal.", needed=True,
+    )  # fmt: skip
+    found = package(with_packages(skops="0.13.0"), "skops", subject, made)
+    assert found is not None
+    assert found.severity is Severity.RETEST
+
+
 
 def test_job_whose_environment_asks_for_nothing_by_name_gets_one_test_for_all() -> None:
     first, *rest = packages.differences(JOB, ORIGIN, with_packages(numpy="1.26.4", six=None))
@@ -252,6 +285,9 @@ def test_other_system_architecture_and_less_hardware_ask_for_tests() -> None:
 
 
 def test_another_distribution_is_a_note_and_alpine_a_test() -> None:
+    # Whether a model of known size fits is another question, and it does.
+    sized = differing(replace(MODEL, size_bytes=1), replace(ORIGIN, host=here), replace(GOAL, host=there))
+    assert sized["memory"].severity is Severity.NOTE
     here = replace(ORIGIN, host=Host("Linux", "Debian 12"))
     ubuntu = differing(origin=here, goal=replace(GOAL, host=Host("Linux", "Ubuntu 24.04")))
     alpine = differing(origin=here, goal=replace(GOAL, host=Host("Linux", "Alpine Linux 3.20")))
@@ -261,16 +297,19 @@ def test_another_distribution_is_a_note_and_alpine_a_test() -> None:
 
 def test_gpu_that_is_needed_blocks_and_one_that_was_there_asks_for_a_test() -> None:
     none = replace(GOAL, host=Host(gpus=()))
-    cuda = replace(MODEL, requirements=("onnxruntime-gpu==1.20",))
+    cuda = replace(MODEL, requirements=("cupy-cuda12x==13.4",))
     assert differing(cuda, goal=none)["GPU"].severity is Severity.BLOCKS
     torch = replace(ORIGIN, packages={**MADE_WITH, "torch": "2.5.0+cu124"})
     wanted = replace(MODEL, requirements=("torch",))
     assert differing(wanted, torch, none)["GPU"].severity is Severity.BLOCKS
     made = replace(ORIGIN, host=Host(gpus=(Gpu("H200", "570.1"),)))
-    assert "map_location" in differing(origin=made, goal=none)["GPU"].text
     older = replace(GOAL, host=Host(gpus=(Gpu("H200", "535.1"),)))
-    assert differing(origin=made, goal=older)["GPU driver"].severity is Severity.RETEST
-    assert differing(origin=made, goal=GOAL) == {}
+    torch = replace(MODEL, requirements=("torch==2.5.0",))
+    assert "map_location" in differing(torch, made, none)["GPU"].text
+    assert differing(torch, made, older)["GPU driver"].severity is Severity.RETEST
+    assert differing(torch, made, GOAL) == {}
+    # scikit-learn makes no use of the GPU that was there.
+    assert differing(origin=made, goal=none) == differing(origin=made, goal=older) == {}
 
 
 def test_model_that_does_not_fit_into_the_memory_blocks() -> None:
@@ -603,7 +642,7 @@ def test_model_folder_tells_packages_form_and_sample(tmp_path: Path) -> None:
         ("scikit-learn==1.7.2",),
         "input_example.json",
     )
-    assert found.pickled == Pickled("skops", ("scikit-learn", "numpy", "scipy"))
+    assert found.pickled == Pickled("skops", ("scikit-learn", "numpy", "scipy", "skops"))
     spec = found.environment("cancer", "1")
     assert spec is not None
     assert (spec.python, spec.requirements) == ("3.9.1", ("scikit-learn==1.7.2",))

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 from academy.migration.report import Area, Difference, End, Host, Severity, Subject, SubjectKind
 from academy.migration.versions import Apart, apart, is_older, series
 
-# Wheels that hold code for a GPU and are of no use without one.
-_GPU_ONLY = re.compile(
-    r"(onnxruntime-gpu|tensorflow-gpu|cupy|cudf|cuml|bitsandbytes|flash-attn|nvidia-)|\+cu\d+|\[(and-)?cuda",
+# They run on a GPU alone. Builds with CUDA of other packages (torch 2.5.0+cu124) run on the processor, too.
+_GPU_ONLY = re.compile(r"(cupy|cudf|cuml|flash-attn)\b", re.I)
+# What can have used the GPU of the machine where it was made.
+_USES_GPU = re.compile(
+    r"(torch|tensorflow|keras|jax|xgboost|lightgbm|catboost|onnxruntime|transformers|numba|cupy|cudf|cuml)\b",
     re.I,
 )
 _MUSL = re.compile(r"alpine", re.I)
@@ -24,7 +26,7 @@ def differences(subject: Subject, origin: End, goal: End) -> Iterator[Difference
     if origin.python and goal.python:
         yield from _python(subject, origin.python, goal.python)
     yield from _system(origin.host, goal.host)
-    yield from _size(origin.host, goal.host)
+    yield from _size(subject, origin.host, goal.host)
     yield from _memory_for(subject, goal.host)
     yield from _gpus(subject, origin, goal)
 
@@ -111,7 +113,7 @@ def _distribution(here: str, there: str) -> Difference:
     return Difference(Area.SYSTEM, "distribution", here, there, severity, text, step)
 
 
-def _size(here: Host, there: Host) -> Iterator[Difference]:
+def _size(subject: Subject, here: Host, there: Host) -> Iterator[Difference]:
     for name, one, two, unit in (
         ("cores", here.cores, there.cores, 1),
         ("memory", here.memory_bytes, there.memory_bytes, _GB),
@@ -119,11 +121,19 @@ def _size(here: Host, there: Host) -> Iterator[Difference]:
         if one is None or two is None or round(one / unit) == round(two / unit):
             continue
         was, is_now = (f"{value / unit:.0f}{' GB' if unit == _GB else ''}" for value in (one, two))
-        less = two < one
+        # Whether a model fits is said by its own size.
+        less = two < one and not (name == "memory" and subject.size_bytes is not None)
         text = f"{name.capitalize()}: {was} become {is_now}."
-        step = "Measure how long an answer takes there under the load that will come." if less else ""
+        step = _MEASURE[subject.kind] if less else ""
         severity = Severity.RETEST if less else Severity.NOTE
         yield Difference(Area.HARDWARE, name, was, is_now, severity, text, step)
+
+
+_MEASURE = {
+    SubjectKind.MODEL: "Measure how long an answer takes there under the load that will come.",
+    SubjectKind.JOB: "Run the job there, and look at how long it takes and how much memory it needs.",
+    SubjectKind.ENVIRONMENT: "Run there what uses it, and look at how long it takes.",
+}
 
 
 def _memory_for(subject: Subject, there: Host) -> Iterator[Difference]:
@@ -139,20 +149,24 @@ def _memory_for(subject: Subject, there: Host) -> Iterator[Difference]:
 
 
 def _gpus(subject: Subject, origin: End, goal: End) -> Iterator[Difference]:
-    wanted = next((line for line in _asked(subject, origin) if _GPU_ONLY.search(line)), None)
+    wanted = next((line for line in subject.requirements if _GPU_ONLY.match(line)), None)
     here, there = origin.host.gpus, goal.host.gpus
+    # What asks for nothing by name may ask for any of them.
+    may_use = not subject.requirements or any(_USES_GPU.match(line) for line in subject.requirements)
     if wanted and there == ():
         text = f"{wanted} runs on a GPU, and there is none."
         yield Difference(
             Area.HARDWARE, "GPU", "needed", "none", Severity.BLOCKS, text,
             "Choose a machine with a GPU, or a package that runs on the processor.", needed=True,
         )  # fmt: skip
+    elif not may_use:
+        return
     elif here and there == () and subject.kind is not SubjectKind.ENVIRONMENT:
         text = (
             f"It was made on a machine with {here[0].name}, and there is no GPU: what was saved on one has "
             "to be loaded on the processor (in PyTorch with map_location='cpu'), and is slower."
         )
-        step = "Score the sample without a GPU, and measure how long an answer takes."
+        step = f"Try it without a GPU. {_MEASURE[subject.kind]}"
         yield Difference(Area.HARDWARE, "GPU", here[0].name, "none", Severity.RETEST, text, step)
     elif here and there and here[0].driver and there[0].driver and is_older(there[0].driver, here[0].driver):
         text = (
@@ -163,14 +177,6 @@ def _gpus(subject: Subject, origin: End, goal: End) -> Iterator[Difference]:
             Area.HARDWARE, "GPU driver", here[0].driver, there[0].driver, Severity.RETEST, text,
             "Update the driver, or score the sample there.",
         )  # fmt: skip
-
-
-def _asked(subject: Subject, origin: End) -> Iterator[str]:
-    yield from subject.requirements
-    for line in subject.requirements:
-        name = re.split(r"[\s\[<>=!~;]", line, maxsplit=1)[0].lower()
-        if name in origin.packages:
-            yield f"{name}=={origin.packages[name]}"
 
 
 def _arch(name: str) -> str:

@@ -110,7 +110,10 @@ def _requirements(folder: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _python(folder: Path, flavors: Mapping[str, Mapping[str, Any]]) -> str | None:
     file = folder / PYTHON_ENV
-    recorded = yaml.safe_load(_text(file)) if file.is_file() else None
+    try:
+        recorded = yaml.safe_load(_text(file)) if file.is_file() else None
+    except yaml.YAMLError as error:
+        raise InvalidField(f"{file} cannot be read: {error}. Log the model again.") from None
     if isinstance(recorded, Mapping) and recorded.get("python"):
         return str(recorded["python"])
     if (folder / CONDA).is_file():
@@ -141,7 +144,8 @@ def _pickled(flavors: Mapping[str, Mapping[str, Any]]) -> Pickled | None:
         if not written and flavor in _OWN_FORMAT:
             interface = str(data.get("model_class", "")).startswith(("lightgbm.sklearn", "xgboost.sklearn"))
             return Pickled("its own format" if not interface else "cloudpickle", packages[:1])
-        return Pickled(written or "pickle", packages)
+        reader = ("skops",) if written == "skops" else ()
+        return Pickled(written or "pickle", (*packages, *reader))
     return None
 
 

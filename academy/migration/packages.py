@@ -12,8 +12,14 @@ from academy.migration.versions import Apart, apart, is_older, pins, series
 
 MLFLOW = ("mlflow", "mlflow-skinny")
 
-# NumPy 2 moved numpy.core to numpy._core; NumPy 1.26 can read pickles that name the new place.
-_NUMPY_READS_2 = "1.26"
+# NumPy 2 moved numpy.core to numpy._core; NumPy 1.26.1 is the first 1.x that knows the new place.
+_NUMPY_READS_2 = "1.26.1"
+
+# MLflow writes them down as needed, and no answer comes from them.
+_NO_PART_IN_ANSWERS = frozenset({"azureml-mlflow", "packaging", "pip", "psutil", "setuptools", "wheel"})
+
+# Installers: what is built has no more use for them.
+_INSTALLERS = frozenset({"pip", "setuptools", "wheel"})
 
 _SKLEARN = (
     "scikit-learn does not support loading a model in another version than it was saved with "
@@ -52,7 +58,23 @@ def differences(subject: Subject, origin: End, goal: End) -> Iterator[Difference
         found += [one] if one is not None else []
     if not needed:
         yield from _nothing_asked_for(found)
+    yield from _nothing_known(origin, goal)
     yield from found
+
+
+def _nothing_known(origin: End, goal: End) -> Iterator[Difference]:
+    """Yield the test that stands for all packages, when nothing is known of those at an end."""
+    for end, which, step in (
+        (
+            origin,
+            "it was made with",
+            "Make it with a record ('academy audit run', or a job), or log it with MLflow.",
+        ),
+        (goal, "the goal has", "Name the goal's environment with --into, or its packages in a target file."),
+    ):
+        if not end.packages and not end.asked and not end.complete:
+            text = f"Nothing says which packages {which}, so that none could be compared."
+            yield Difference(Area.PACKAGE, "packages", None, None, Severity.RETEST, text, step, needed=True)
 
 
 def _nothing_asked_for(found: Sequence[Difference]) -> Iterator[Difference]:
@@ -107,10 +129,11 @@ def _not_there(name: str, needed: bool, here: str | None, goal: End) -> Differen
     pin = f"{name}=={here}" if here else name
     if name in goal.asked:
         return _not_pinned(name, needed, here, goal.asked[name])
-    if not needed:
+    if not needed or name in _INSTALLERS:
         if not goal.complete:
             return None
-        text = f"{shown} is not there. It is not asked for by name."
+        why = "It is only for installing others" if needed else "It is not asked for by name"
+        text = f"{shown} is not there. {why}."
         return Difference(Area.PACKAGE, name, here, None, Severity.NOTE, text)
     if goal.complete:
         text = f"{shown} is needed and is not there."
@@ -155,6 +178,8 @@ def _meaning(name: str, here: str, there: str, far: Apart, subject: Subject) -> 
             return _of_mlflow(here, there, far)
         if subject.pickled is not None and name in subject.pickled.packages:
             return _of_objects(name, here, there, far, subject.pickled)
+        if name in _NO_PART_IN_ANSWERS:
+            return _Meaning(Severity.NOTE, "the model's answers do not come from it")
     return _GENERAL[far]
 
 
@@ -162,7 +187,7 @@ _GENERAL: Mapping[Apart, _Meaning] = {
     Apart.MAJOR: _Meaning(
         Severity.RETEST, "another major version, which may have removed or changed what is used of it"
     ),
-    Apart.MINOR: _Meaning(Severity.RETEST, "another minor version, which may answer differently"),
+    Apart.MINOR: _Meaning(Severity.RETEST, "another minor version, which may behave differently"),
     Apart.PATCH: _Meaning(Severity.NOTE, "another patch release, which should behave the same"),
 }
 
@@ -188,6 +213,9 @@ def _of_objects(name: str, here: str, there: str, far: Apart, pickled: Pickled) 
         return _Meaning(severity, _SKLEARN)
     if name == "numpy":
         return _of_numpy(here, there, far, pickled)
+    if name == "skops":
+        severity = Severity.NOTE if far is Apart.PATCH else Severity.RETEST
+        return _Meaning(severity, "the model's file is written and read by it")
     if far is Apart.PATCH:
         return _Meaning(Severity.NOTE, "another patch release of the package whose objects the file holds")
     stored = (
@@ -205,12 +233,12 @@ def _of_numpy(here: str, there: str, far: Apart, pickled: Pickled) -> _Meaning:
         if is_older(there, _NUMPY_READS_2):
             return _Meaning(
                 Severity.BLOCKS,
-                "a pickle written with NumPy 2 names modules (numpy._core) that NumPy has from 1.26 on",
+                "a pickle written with NumPy 2 names modules (numpy._core) that NumPy has from 1.26.1 on",
             )
         return _Meaning(
             Severity.RETEST,
-            "NumPy 1.26 reads arrays that NumPy 2 pickled, but not all of its other objects, such as random "
-            "generators",
+            "NumPy 1.26.1 and later read arrays that NumPy 2 pickled, but not all of its other objects, such "
+            "as random generators",
         )
     if far is Apart.PATCH:
         return _GENERAL[far]
