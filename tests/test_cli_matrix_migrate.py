@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,8 @@ from click.testing import CliRunner
 from academy.cli.root import academy
 from academy.migration.text import WIDTH
 from tests.conftest import Service
+
+ACADEMY = str(Path(sys.executable).with_name("academy"))
 
 # scikit-learn 1.3 gave trees a further field: an earlier one cannot load them.
 CONFLICT = ["mlflow-skinny==3.17.2", "scikit-learn==1.2.2", "numpy==1.26.4", "pandas==2.3.3"]
@@ -35,10 +39,41 @@ mlflow.sklearn.save_model(
     model, "out/model", input_example=table.head(3), serialization_format="cloudpickle",
     pip_requirements=["mlflow-skinny", "scikit-learn", "numpy", "pandas"],
 )
+import mlflow.pyfunc
+from pathlib import Path
+
+Path("out/code").mkdir()
+Path("out/code/waits.py").write_text('''
+import os, subprocess, time
+from pathlib import Path
+
+class Waits:
+    def predict(self, sample):
+        child = subprocess.Popen(["sleep", "600"])
+        file = Path(os.environ["SEEN"], str(os.getpid()))
+        file.with_suffix(".new").write_text(str(child.pid))
+        file.with_suffix(".new").rename(file)
+        time.sleep(600)
+
+def _load_pyfunc(path):
+    return Waits()
+''')
+mlflow.pyfunc.save_model(
+    "out/waits", loader_module="waits", code_paths=["out/code/waits.py"], pip_requirements=["mlflow-skinny"],
+    data_path="train.py", input_example=table, signature=mlflow.models.infer_signature(table, [1.0]),
+)
 mlflow.sklearn.save_model(model, "bare", serialization_format="cloudpickle", pip_requirements=[])
 """
 
 Migrate = Callable[..., Any]
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process runs; one that ended and that nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -46,13 +81,13 @@ def workshop(service: Service, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A folder where a model was trained with a record; it is registered, and one without a sample is."""
     folder = tmp_path_factory.mktemp("workshop")
     (folder / "train.py").write_text(TRAIN)
-    audited = [str(Path(sys.executable).with_name("academy")), "audit", "run", "--output", "out", "--"]
+    audited = [ACADEMY, "audit", "run", "--output", "out", "--"]
     done = subprocess.run(
         [*audited, sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     client = service.client()
-    for name, path in (("tree", "out/model"), ("bare", "bare")):
+    for name, path in (("tree", "out/model"), ("bare", "bare"), ("waits", "out/waits")):
         client.models.create_or_update(
             Model(name=name, version="1", path=str(folder / path), type="mlflow_model")
         )
@@ -103,6 +138,95 @@ def test_conflict_is_found_beforehand_shown_by_the_trial_and_mended(migrate: Mig
     assert (mended.exit_code, report["verdict"]) == (0, "ready"), report["reasons"]
     assert (report["trial"]["outcome"], report["trial"]["compared"]) == ("equal", 3)
     assert report["trial"]["largest"] == 0.0
+
+
+def test_ended_in_its_trial_the_command_leaves_no_process(
+    service: Service, workshop: Path, tmp_path: Path
+) -> None:
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    way = ("--from", "developer", "--to", "developer", "--model", "waits:1")
+    with subprocess.Popen(
+        [ACADEMY, "matrix", "migrate", "--home", service.home.root, *way],
+        cwd=workshop,
+        env={**os.environ, "SEEN": str(seen), "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while len(list(seen.glob("*[0-9]"))) < 2:
+            assert process.poll() is None, process.stderr and process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (128 + signal.SIGINT, b"")
+    pids = [int(pid) for file in seen.iterdir() for pid in (file.name, file.read_text())]
+    assert len(pids) == 4
+    assert not any(is_running(pid) for pid in pids)
+    assert list(tmp_path.glob("academy-migrate-*")) == []
+
+
+def test_trial_ends_after_the_given_time(
+    migrate: Migrate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEEN", str(tmp_path))
+    way = ("--from", "developer", "--to", "developer", "--model", "waits:1")
+    result = migrate(*way, "--timeout", "0.5")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (
+        1,
+        "Blocked: model waits:1 from developer to developer (the same cell at both ends)",
+    )
+    assert "did not end within 0.5 seconds" in " ".join(result.stdout.split())
+    assert "fails at both ends" in result.stdout
+
+
+def test_model_is_followed_to_the_record_of_its_job(
+    migrate: Migrate, service: Service, workshop: Path
+) -> None:
+    client = service.client()
+    job = client.jobs.create_or_update(
+        command(command="cp -r model outputs/", code=str(workshop / "out"), environment="azureml:academy:1")
+    )
+    client.jobs.stream(job.name)
+    path = f"azureml://jobs/{job.name}/outputs/artifacts/paths/outputs/model/"
+    client.models.create_or_update(Model(name="ofjob", version="1", path=path, type="mlflow_model"))
+    way = ("--from", "hosted", "--to", "unmanaged", "--model", "ofjob:1", "--no-trial", "-o", "json")
+    report = json.loads(migrate(*way).stdout)
+    assert report["origin"]["sources"][0].startswith(f"The audit record of job {job.name} ")
+    assert report["origin"]["packages"]["scikit-learn"] == version("scikit-learn")
+    assert (report["origin"]["complete"], report["move"]["kind"]) == (True, "crossing")
+
+
+def test_goal_that_cannot_be_installed_blocks_and_one_that_is_out_of_reach_does_not(
+    migrate: Migrate, workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("ACADEMY_ENVIRONMENT_CACHE", str(cache))
+    target = workshop / "goal.yml"
+    way = ("--from", "developer", "--to", "unmanaged", "--model", "tree:1", "--target", "goal.yml")
+    minor = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    same = json.dumps(SAME)
+    target.write_text(f"python: '{minor}'\npackages: {[*json.loads(same), 'six==99.1']}\n")
+    result = migrate(*way)
+    said = " ".join(result.stdout.split())
+    assert (result.exit_code, result.stdout.partition(":")[0]) == (1, "Blocked")
+    assert "What the goal asks for cannot be installed" in said
+    assert "At fault: six==99.1" in said
+    assert "choose versions that are there and fit" in said
+
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    result = migrate(*way, "-o", "json")
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["verdict"], report["trial"]["outcome"]) == (
+        0,
+        "ready after tests",
+        "not built",
+    )
+    assert "127.0.0.1:9" in report["trial"]["text"]
+    assert [one for one in cache.iterdir() if one.is_dir()] == []
 
 
 def test_crossing_over_without_a_sample_is_reported_with_its_price(migrate: Migrate) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from academy.audit.chain import Head, Sealed
+from academy.audit.record import Kind, Record
+from academy.audit.same_content import wrote
 from academy.environments.built import BuiltEnvironment, own
 from academy.errors import InvalidField, NotFound
 from academy.evidence.digests import tree
@@ -18,7 +22,7 @@ from academy.matrix.catalogue import CellId, MoveKind
 from academy.matrix.reading import load
 from academy.migration import machines, mlflow_model, packages, surroundings, target_file, verdict
 from academy.migration.answers import compare
-from academy.migration.ends import as_recorded, wrote
+from academy.migration.ends import Placed, Sources, as_recorded, origin, with_python_of
 from academy.migration.report import (
     Area,
     DataUse,
@@ -35,10 +39,11 @@ from academy.migration.report import (
     TrialOutcome,
     Verdict,
 )
-from academy.migration.scoring import score, warnings_of
+from academy.migration.scoring import scoring, warnings_of
 from academy.migration.shelf import split
+from academy.migration.subject import Found
 from academy.migration.text import WIDTH, shown
-from academy.migration.trial import judged
+from academy.migration.trial import by_chance, judged
 from academy.migration.versions import Apart, apart, pins
 
 SKLEARN = Pickled("cloudpickle", ("scikit-learn", "numpy", "scipy"))
@@ -415,6 +420,7 @@ def test_trial_is_judged_by_the_goal_first() -> None:
     assert failed.text == "The goal's Python 3.10.13 fails to load the model: ValueError: incompatible dtype."
 
 
+    assert judged(bad, bad, 1e-6).outcome is TrialOutcome.BOTH_FAILED
 def interpreter(folder: Path, script: str) -> BuiltEnvironment:
     """Return an environment whose Python is a shell script."""
     python = folder / "python"
@@ -438,16 +444,80 @@ def interpreter(folder: Path, script: str) -> BuiltEnvironment:
     ],
 )
 def test_scoring_that_hangs_crashes_or_fails_is_told_by_its_last_lines(
-    tmp_path: Path, script: str, limit_s: float, stage: str, said: str
+    tmp_path: Path, script: str, limit_s: float, said: str
 ) -> None:
-    (found,) = score(tmp_path, [interpreter(tmp_path, script)], limit_s=limit_s)
-    assert (found.failed, found.answer) == (stage, None)
+    with scoring(tmp_path, interpreter(tmp_path, script)) as begun:
+        found = begun.awaited(limit_s)
+    assert (found.failed, found.answer) == ("start", None)
     assert (found.lines[0] if found.lines else "").startswith(said)
 
 
 def test_warnings_are_told_once_a_kind_and_those_for_developers_not_at_all() -> None:
     kind = "InconsistentVersionWarning"
     said = warnings_of(
+def test_no_process_of_a_scoring_is_left_behind(tmp_path: Path) -> None:
+    child = tmp_path / "child"
+    waiting = interpreter(tmp_path, f"sleep 600 & echo $! > {child}.new; mv {child}.new {child}; wait")
+    with scoring(tmp_path, waiting):
+        deadline = time.monotonic() + 30
+        while not child.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    pid = int(child.read_text())
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process runs; one that ended and that nobody waited for does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_secrets_that_the_models_code_writes_are_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DB_PASSWORD", "hunter2hunter2")
+    monkeypatch.setenv("SIGNED", "unused")
+    script = 'echo "ConnectionError: $DB_PASSWORD at https://u:pw@db.x/?sig=abcdef" >&2; exit 1'
+    with scoring(tmp_path, interpreter(tmp_path, script)) as begun:
+        found = begun.awaited()
+    assert found.lines == ("ConnectionError: ${DB_PASSWORD} at https://db.x/?sig=",)
+
+
+MODEL_CODE = """
+import os, signal, sys, warnings
+class Loaded:
+    def predict(self, sample):
+        {code}
+def _load_pyfunc(path):
+    return Loaded()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("os.kill(os.getpid(), signal.SIGSEGV)", "Its process was ended by SIGSEGV."),
+        ("return {(1, 2): 3}", "TypeError: keys must be str"),
+    ],
+)
+def test_stage_that_a_models_code_ends_in_is_told(tmp_path: Path, code: str, said: str) -> None:
+    folder = model_folder(
+        tmp_path / "m",
+        MLmodel="flavors:\n  python_function: {loader_module: loader, code: code}\n"
+        "saved_input_example_info: {artifact_path: example.json, type: ndarray, format: tf-serving}\n",
+        example_json='{"inputs": [1.0]}',
+    )
+    model_folder(folder / "code", **{"loader.py": MODEL_CODE.format(code=code)})
+    with scoring(folder, own()) as begun:
+        found = begun.awaited()
+    assert found.failed == "score with"
+    assert found.lines[0].startswith(said)
+    assert sorted(path.name for path in (folder / "code").iterdir()) == ["loader.py"]
+
+
         {
             "warnings": [
                 [kind, "tree 1.2"],
@@ -464,6 +534,46 @@ def test_warnings_are_told_once_a_kind_and_those_for_developers_not_at_all() -> 
 def difference(severity: Severity, area: Area = Area.PACKAGE, goal: str | None = "2") -> Difference:
     return Difference(area, "numpy", "1", goal, severity, "numpy differs.", "Pin numpy.", needed=True)
 
+def test_difference_by_chance_is_told_from_one_by_packages() -> None:
+    first, second = scored(answer(1.0)), scored(answer(2.0))
+    found = judged(first, second, 1e-6)
+    assert by_chance(found, first, first) is found
+    random = by_chance(found, first, scored(answer(3.0)))
+    assert random.text.endswith("The origin itself does not answer the same twice: there is chance in it.")
+    steps = report(CellId.DEVELOPER, CellId.UNMANAGED, [], random).next_steps
+    assert steps == (random.next_step, "Then run this command again.")
+    assert "fixed seed" in steps[0]
+
+
+def test_what_works_and_is_not_supported_is_for_a_test_and_says_so() -> None:
+    (found,) = verdict.settled([difference(Severity.BLOCKS)], EQUAL, GOAL)
+    assert (found.severity, found.settled) == (Severity.RETEST, False)
+    assert verdict.reasons([found], EQUAL)[0] == (
+        "numpy differs. It works in the trial, whose few rows do not show every case."
+    )
+    assert found.next_step == "Pin numpy; or score held-out data at both ends and compare."
+
+
+def test_report_on_two_hundred_packages_is_short_and_all_are_there_for_the_asking() -> None:
+    names = [f"package-{number}" for number in range(200)]
+    for severity in (Severity.BLOCKS, Severity.RETEST, Severity.NOTE):
+        missing = [
+            replace(
+                difference(severity, goal=None if severity is Severity.BLOCKS else "2"),
+                name=name,
+                text=f"{name}.",
+            )
+            for name in names
+        ]
+        found = report(CellId.DEVELOPER, CellId.UNMANAGED, missing, NO_TRIAL)
+        assert len(shown(found).splitlines()) < 100
+        assert len(found.next_steps) < 5
+        assert len(found.reasons) < 4
+        whole = shown(found, every=True)
+        assert all(name in whole for name in names)
+        assert len(found.to_json()["differences"]) == len(names)
+
+
 
 @pytest.mark.parametrize(
     ("differences", "trial", "expected"),
@@ -473,7 +583,9 @@ def difference(severity: Severity, area: Area = Area.PACKAGE, goal: str | None =
         ([difference(Severity.RETEST)], NO_TRIAL, Verdict.AFTER_TESTS),
         ([difference(Severity.RETEST)], EQUAL, Verdict.READY),
         ([difference(Severity.RETEST, Area.HARDWARE)], EQUAL, Verdict.AFTER_TESTS),
-        ([difference(Severity.BLOCKS)], EQUAL, Verdict.BLOCKED),
+        ([difference(Severity.BLOCKS)], NO_TRIAL, Verdict.BLOCKED),
+        ([difference(Severity.BLOCKS)], EQUAL, Verdict.AFTER_TESTS),
+        ([difference(Severity.BLOCKS, Area.PYTHON)], EQUAL, Verdict.AFTER_TESTS),
         ([difference(Severity.BLOCKS, goal=None)], EQUAL, Verdict.READY),
         ([difference(Severity.BLOCKS, goal=None)], NO_TRIAL, Verdict.BLOCKED),
         ([difference(Severity.BLOCKS, Area.DATA, None)], EQUAL, Verdict.BLOCKED),
@@ -482,6 +594,8 @@ def difference(severity: Severity, area: Area = Area.PACKAGE, goal: str | None =
         ([], replace(EQUAL, outcome=TrialOutcome.ORIGIN_FAILED), Verdict.AFTER_TESTS),
         ([], replace(EQUAL, outcome=TrialOutcome.NOT_BUILT), Verdict.AFTER_TESTS),
     ],
+        ([], replace(EQUAL, outcome=TrialOutcome.BOTH_FAILED), Verdict.BLOCKED),
+        ([], replace(EQUAL, outcome=TrialOutcome.NOT_INSTALLABLE), Verdict.BLOCKED),
 )
 def test_verdict(differences: list[Difference], trial: Trial, expected: Verdict) -> None:
     known = verdict.settled(differences, trial, GOAL)
@@ -537,7 +651,9 @@ def test_every_way_is_reported_with_its_kind_and_price(origin: CellId, goal: Cel
 
 
 def test_report_is_json_that_begins_with_the_verdict_and_holds_no_nan() -> None:
-    trial = replace(EQUAL, origin=scored(answer(math.nan)), goal=scored(answer(math.inf)))
+    trial = replace(
+        EQUAL, outcome=TrialOutcome.DIFFERENT, origin=scored(answer(math.nan)), goal=scored(answer(math.inf))
+    )
     found = report(CellId.DEVELOPER, CellId.UNMANAGED, [difference(Severity.BLOCKS)], trial)
     plain = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert list(plain)[:2] == ["verdict", "reasons"]
@@ -566,6 +682,22 @@ def test_the_example_of_a_target_file_is_read(target: Any) -> None:
 def test_what_a_target_file_leaves_out_is_not_known(target: Any, tmp_path: Path) -> None:
     found = target("cores: 2")
     assert found.spec is None
+def test_service_of_another_cell_than_the_moves_is_refused(target: Any) -> None:
+    assert target("service: own-server").end.service == "own-server"  # it is in two cells
+    with pytest.raises(InvalidField, match="'designer', which is in 'hosted', 'managed', and the move goes"):
+        target("service: designer")
+
+
+def test_target_without_python_is_tried_with_the_origins(target: Any) -> None:
+    found = target("packages: [numpy]")
+    placed = with_python_of(Placed(found.end, found.spec), Placed(ORIGIN))
+    assert getattr(placed.runnable, "python", None) == ORIGIN.python
+    assert placed.end.python is None
+    assert any(text.startswith("its Python (the origin's") for text in placed.end.unknown)
+    named = target("python: '3.10'\npackages: [numpy]")
+    assert with_python_of(Placed(named.end, named.spec), Placed(ORIGIN)).runnable == named.spec
+
+
     assert {"its Python", "its packages", "its memory"} <= set(found.end.unknown)
     (tmp_path / "r.txt").write_text("numpy==1.26.4\nsix>=1\n")
     listed = target("requirements: r.txt")
@@ -594,6 +726,20 @@ def test_what_a_target_file_leaves_out_is_not_known(target: Any, tmp_path: Path)
     ],
 )
 def test_wrong_field_of_a_target_file_is_named(target: Any, text: str, said: str) -> None:
+        ("cores: 2\ncores: 4", "the field 'cores' is there twice"),
+        ("name: 7", "name is 7; it takes a text. Put it in quotes."),
+        ("system: [Linux]", "system is a list of 1; it takes a text"),
+        ("distribution: ''", "distribution is empty"),
+        ("architecture: {a: b}", "architecture is a mapping of 'a'; it takes a text"),
+        ("memory_gb: 0.5", "memory_gb is 0.5; it takes a whole number"),
+        ("memory_gb: 0", "memory_gb is 0; it takes a whole number from 1 on"),
+        ("gpus: -1", "gpus is -1; it takes a whole number from 0 on"),
+        ("driver: 535.1", "driver is 535.1; it takes a text. Put it in quotes."),
+        ("packages: numpy", "packages is 'numpy'; it takes a list"),
+        ("packages: [numpy==1, numpy==1]", "packages[1] is 'numpy==1', which is there already"),
+        ("requirements: 3", "requirements is 3; it takes a text"),
+        ("data: /srv", "data is '/srv'; it takes a list"),
+        ("secrets: {A: b}", "secrets is a mapping of 'A'; it takes a list"),
     with pytest.raises(InvalidField) as error:
         target(text)
     assert said in error.value.message
@@ -701,14 +847,47 @@ def test_run_is_matched_to_a_model_by_what_it_wrote(tmp_path: Path) -> None:
 def test_recorded_environment_is_used_as_it_stands_only_while_it_is_unchanged() -> None:
     here = own()
     there = tuple(Package(name, version) for name, version in here.packages().items())
+class Kept:
+    """Sealed records in memory."""
+
+    def __init__(self, *bodies: dict[str, Any]) -> None:
+        self.sealed = [Sealed(number, "", "", body, "") for number, body in enumerate(bodies, 1)]
+
+    def read(self, *, id: str | None = None, after: int = 0) -> list[Sealed]:
+        return self.sealed
+
+    def head(self) -> Head:
+        raise AssertionError("nobody asks for it")
+
+
+def test_record_that_was_changed_into_none_is_told_and_passed_over(tmp_path: Path) -> None:
+    folder = model_folder(tmp_path / "model", MLmodel="flavors: {}")
+    software = Software("3.11.7", "CPython", "/p", "/s", (Package("numpy", "2.2.6"),))
+    wrote_it = evidence(software, (Data("m", "folder", tree=tree(folder)),))
+    body = Record(Kind.RUN, "a", "run:a", "me", "Completed", evidence=wrote_it).to_json()
+    found = Found(replace(MODEL, folder=folder))
+    runs = Kept(body, {**body, "evidence": "gone"})
+    made = origin(CellId.DEVELOPER, found, Any, Sources(runs=runs)).end  # type: ignore[arg-type]
+    assert (made.packages, made.complete) == ({"numpy": "2.2.6"}, True)
+    lost = origin(CellId.DEVELOPER, found, Any, Sources(runs=Kept(runs.sealed[1].body))).end  # type: ignore
+    assert any("Record 1 is no record" in text for text in lost.unknown)
+
+
     software = Software("3.11.7", "CPython", str(here.python), str(here.site), there, environment="academy:1")
     standing = as_recorded(software)
     assert getattr(standing, "python", None) == here.python
     changed = replace(
-        software, packages=(*there, Package("gone", "1.0"), Package("mine", "2", origin="/work"))
+        software,
+        packages=(
+            *there,
+            Package("gone", "1.0"),
+            Package("mine", "2", origin="file:///work"),
+            Package("from-git", "3", origin=f"https://x.org/y@{'a' * 40}"),
+        ),
     )
     spec = as_recorded(changed)
     assert spec is not None
     lines = spec.requirements  # type: ignore[union-attr]
     assert "gone==1.0" in lines
     assert not {line for line in lines if line.startswith(("mine==", "academy=="))}
+    assert f"from-git @ git+https://x.org/y@{'a' * 40}" in lines

@@ -78,6 +78,15 @@ Exit status:
     show_default=True,
     help="By how much two numbers of the answers may differ; above 1, by which share.",
 )
+@click.option(
+    "--timeout",
+    "limit_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0, min_open=True, max=86400),
+    default=300,
+    show_default=True,
+    help="How long either end may take to load the model and score the sample.",
+)
 @click.option("--no-trial", is_flag=True, help="Build no environment and load no model: compare facts alone.")
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--to-file", type=click.Path(path_type=Path), help="Write the report there, not on stdout.")
@@ -121,6 +130,7 @@ def migrate(ctx: click.Context, /, **options: Any) -> None:
         tolerance=options["tolerance"],
         with_trial=not options["no_trial"],
         workspace=_workspace(options),
+        limit_s=options["limit_s"],
     )
     sources = _sources(info, options["ledger"])
     with terminable():  # so that the processes of a trial end with this one

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 
-from academy.audit.finding import Records
+from academy.audit.finding import Records, Unreadable, record_in
 from academy.audit.record import Kind, Record, Relation
+from academy.audit.same_content import wrote
 from academy.environments.built import BuiltEnvironment, installed, own
 from academy.environments.definition import EnvironmentSpec
 from academy.evidence.digests import tree
-from academy.evidence.evidence import Evidence, Software, Tree
+from academy.evidence.evidence import Evidence, Software
 from academy.evidence.machine import machine
 from academy.matrix.catalogue import Catalogue, CellId, Compute
 from academy.migration import stated, target_file
@@ -20,11 +22,12 @@ from academy.migration.shelf import Shelf, reason
 from academy.migration.stated import Stated
 from academy.migration.subject import Found
 from academy.migration.versions import series
+from academy.reproduction.environment import pinned
 
 # What can be made to run here: something to build, or something that is built already.
 Runnable = EnvironmentSpec | BuiltEnvironment | None
 
-_NOT_THE_ACADEMYS = frozenset({"academy"})
+_ACADEMY = "academy"
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def origin(cell: CellId, found: Found, shelf: Shelf, sources: Sources) -> Placed
     software = made.evidence.software
     end = End(
         cell=cell,
-        name=software.environment or f"Python {software.python} of {made.evidence.machine.host}",
+        name=software.environment or f"the machine {made.evidence.machine.host}",
         sources=tuple(said),
         python=software.python,
         host=stated.host(made.evidence.machine),
@@ -86,9 +89,7 @@ def goal(cell: CellId, found: Found, shelf: Shelf, into: str | None) -> Placed:
     if cell is CellId.DEVELOPER:
         built = own()
         known = stated.of_built(built, "the Python that Academy runs in")
-        end = _end(
-            cell, f"Python {known.python} in {built.root}", known, here, f"{known.how}, on this machine"
-        )
+        end = _end(cell, str(built.root), known, here, f"{known.how}, on this machine")
         return Placed(end, built)
     if found.environment is None:
         end = End(
@@ -111,6 +112,18 @@ def described(cell: CellId, file: Path, catalogue: Catalogue) -> Placed:
     return Placed(target.end, target.spec)
 
 
+def with_python_of(goal: Placed, origin: Placed) -> Placed:
+    """Return the goal, to be built with the origin's Python where nothing says which one it has."""
+    python = origin.end.python
+    if goal.end.python is not None or python is None or not isinstance(goal.runnable, EnvironmentSpec):
+        return goal
+    unknown = tuple(
+        f"{text} (the origin's stands for it in the trial)" if text == target_file.UNKNOWN_PYTHON else text
+        for text in goal.end.unknown
+    )
+    return Placed(replace(goal.end, unknown=unknown), replace(goal.runnable, python=python))
+
+
 def with_packages(end: End, known: Stated) -> End:
     """Return the end with all packages of the environment that was built from what it says."""
     return replace(
@@ -118,7 +131,10 @@ def with_packages(end: End, known: Stated) -> End:
         packages=known.packages,
         asked={},
         complete=True,
-        sources=(*end.sources, "Packages that it brings along: as installed here for the trial."),
+        sources=(
+            *(text.removesuffix(stated.NOT_BUILT) for text in end.sources),
+            "Packages that these bring along: as installed here for the trial.",
+        ),
         unknown=tuple(text for text in end.unknown if "packages" not in text),
     )
 
@@ -139,11 +155,10 @@ def as_recorded(software: Software) -> Runnable:
                 site=site,
                 bins=(python.parent,),
             )
-    from_elsewhere = {package.name for package in software.packages if package.origin}
+    # What lay in a folder is there no more, or is another by now.
+    had = (*software.packages, *software.own_packages)
     lines = tuple(
-        f"{package.name}=={package.version}"
-        for package in (*software.packages, *software.own_packages)
-        if package.name not in from_elsewhere | _NOT_THE_ACADEMYS
+        pinned([one for one in had if not (one.origin or "").startswith("file:") and one.name != _ACADEMY])
     )
     return EnvironmentSpec("recorded", "origin", software.python, lines)
 
@@ -207,7 +222,10 @@ def _end(cell: CellId, name: str, known: Stated, here: Host, source: str) -> End
 
 
 def _made(found: Found, shelf: Shelf, sources: Sources, unknown: list[str]) -> _Made | None:
-    for made in (*_in_service(found, shelf, sources.records), *_in_runs(found, sources.runs, unknown)):
+    # One after the other: finding a local run by content reads all of the model.
+    for made in chain(
+        _in_service(found, shelf, sources.records, unknown), _in_runs(found, sources.runs, unknown)
+    ):
         return made
     looked = [name for name, given in (("service", sources.records), ("local runs", sources.runs)) if given]
     if looked:
@@ -215,20 +233,19 @@ def _made(found: Found, shelf: Shelf, sources: Sources, unknown: list[str]) -> _
     return None
 
 
-def _in_service(found: Found, shelf: Shelf, records: Records | None) -> Iterator[_Made]:
+def _in_service(found: Found, shelf: Shelf, records: Records | None, unknown: list[str]) -> Iterator[_Made]:
     if records is None:
         return
     subject = found.subject
     ids = [subject.id] if subject.kind is SubjectKind.JOB else []
     if subject.kind is SubjectKind.MODEL:
-        for sealed in reversed(records.read(id=subject.id)):
-            ids += [link.target for link in sealed.record.linked(Relation.FROM_JOB)]
+        for record, _ in _readable(records, unknown, id=subject.id):
+            ids += [link.target for link in record.linked(Relation.FROM_JOB)]
         ids += [shelf.workspace.child("jobs", subject.job)] if subject.job else []
     for id in dict.fromkeys(ids):
-        for sealed in reversed(records.read(id=id)):
-            record = sealed.record
+        for record, sequence in _readable(records, unknown, id=id):
             if record.evidence is not None:
-                source = f"The audit record of {record.kind} {record.name} (record {sealed.sequence})"
+                source = f"The audit record of {record.kind} {record.name} (record {sequence})"
                 yield _Made(record, record.evidence, source, Compute.CLOUD)
 
 
@@ -241,34 +258,16 @@ def _in_runs(found: Found, runs: Records | None, unknown: list[str]) -> Iterator
     except OSError as error:
         unknown.append(f"which local run made it: {reason(error)}")
         return
-    for sealed in reversed(runs.read()):
-        record = sealed.record
+    for record, _ in _readable(runs, unknown):
         if record.kind is Kind.RUN and record.evidence is not None and wrote(record.evidence, content):
             source = f"The audit record of the local run {record.name}, which wrote the same files"
             yield _Made(record, record.evidence, source, Compute.HYBRID)
 
 
-def wrote(evidence: Evidence, content: Tree) -> bool:
-    """Say whether a run's outputs hold this content, as a whole or in a folder of theirs."""
-    trees = [data.tree for data in evidence.outputs if data.tree] + (
-        [evidence.model] if evidence.model else []
-    )
-    files = {item.name: item.sha256 for item in content.files}
-    return any(one.sha256 == content.sha256 or _holds(one, files) for one in trees)
-
-
-def _holds(there: Tree, files: dict[str, str]) -> bool:
-    """Say whether a folder in the tree has just these files."""
-    if "MLmodel" not in files:
-        return False
-    for item in there.files:
-        if PurePosixPath(item.name).name == "MLmodel" and item.sha256 == files["MLmodel"]:
-            prefix = item.name.removesuffix("MLmodel")
-            inside = {
-                one.name.removeprefix(prefix): one.sha256
-                for one in there.files
-                if one.name.startswith(prefix)
-            }
-            if inside == files:
-                return True
-    return False
+def _readable(records: Records, unknown: list[str], *, id: str | None = None) -> Iterator[tuple[Record, int]]:
+    """Yield records with their places, the newest first; one that was changed into no record is told."""
+    for sealed in reversed(records.read(id=id)):
+        try:
+            yield record_in(sealed), sealed.sequence
+        except Unreadable as error:
+            unknown.append(f"what a record holds: {reason(error)}")

@@ -9,8 +9,9 @@ from pathlib import Path
 from academy.matrix.catalogue import Catalogue, CellId
 from academy.matrix.reading import load
 from academy.migration import machines, packages, surroundings, trial, verdict
-from academy.migration.ends import Placed, Sources, described, goal, origin
+from academy.migration.ends import Sources, described, goal, origin, with_python_of
 from academy.migration.report import Difference, Migration, SubjectKind, Trial
+from academy.migration.scoring import LIMIT_S
 from academy.migration.shelf import Shelf
 from academy.migration.subject import Found, find
 from academy.migration.trial import Stage
@@ -38,6 +39,7 @@ class Asked:
     into: str | None = None
     tolerance: float = TOLERANCE
     with_trial: bool = True
+    limit_s: float = LIMIT_S
     workspace: Workspace = DEFAULT_WORKSPACE
 
 
@@ -65,34 +67,31 @@ def migrate(
     shelf = Shelf(Loopback(service), asked.workspace)
     found = find(shelf, asked.kind, asked.reference)
     made = origin(asked.origin, found, shelf, sources or Sources())
-    place = place or goal(asked.goal, found, shelf, asked.into)
-    stage, tried = _tried(asked, found, made, place, log)
+    place = with_python_of(place or goal(asked.goal, found, shelf, asked.into), made)
+    if asked.with_trial:
+        stage, tried = trial.run(
+            found.subject, (made, place), log, tolerance=asked.tolerance, limit_s=asked.limit_s
+        )
+    else:
+        stage, tried = Stage(made.end, place.end), trial.left_out(asked.tolerance)
     return _report(found, stage, tried, catalogue)
-
-
-def _tried(
-    asked: Asked, found: Found, made: Placed, place: Placed, log: Callable[[str], None]
-) -> tuple[Stage, Trial]:
-    if not asked.with_trial:
-        return Stage(made.end, place.end), trial.left_out(asked.tolerance)
-    stage = trial.build_both(made, place, log)
-    return stage, trial.run(found.subject, stage, asked.tolerance, log)
 
 
 def _report(found: Found, stage: Stage, tried: Trial, catalogue: Catalogue) -> Migration:
     subject, move = found.subject, catalogue.move(stage.origin.cell, stage.goal.cell)
     differences = verdict.settled(compared(found, stage, catalogue), tried, stage.goal)
     decided = verdict.verdict(differences, tried)
+    retests = verdict.retests(subject, move, differences, tried)
     return Migration(
         subject=subject,
         move=move,
         origin=stage.origin,
         goal=stage.goal,
         differences=differences,
-        retests=verdict.retests(subject, move, differences, tried),
+        retests=retests,
         trial=tried,
         verdict=decided,
-        reasons=verdict.reasons(differences, tried),
+        reasons=verdict.reasons(differences, tried, retests),
         next_steps=verdict.next_steps(subject, move, differences, tried, decided),
         notes=found.notes,
     )

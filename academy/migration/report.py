@@ -167,6 +167,8 @@ class TrialOutcome(StrEnum):
     DIFFERENT = "different"
     GOAL_FAILED = "failed at the goal"
     ORIGIN_FAILED = "failed at the origin"
+    BOTH_FAILED = "failed at both ends"
+    NOT_INSTALLABLE = "not installable at the goal"
     NOT_BUILT = "not built"
     LEFT_OUT = "left out"
 

@@ -9,9 +9,26 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import time
 import warnings
 from typing import Any
+
+
+class Result:
+    """What is known so far. It is written at each stage: code that crashes the interpreter ends all else."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self.known: dict[str, Any] = {"python": sys.version.split()[0]}
+
+    def reach(self, stage: str) -> None:
+        """Note what goes on from now."""
+        self.known["stage"] = stage
+        self.write()
+
+    def write(self) -> None:
+        """Write what is known."""
+        with open(self.file, "w", encoding="utf-8") as out:
+            json.dump(self.known, out)
 
 
 class Said(logging.Handler):
@@ -28,7 +45,8 @@ class Said(logging.Handler):
 
 def main(folder: str, file: str) -> None:
     """Score, and write the answer with what was warned of on the way."""
-    result: dict[str, Any] = {"stage": "import", "python": sys.version.split()[0]}
+    result = Result(file)
+    result.reach("import MLflow for")
     said = Said()
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -36,28 +54,26 @@ def main(folder: str, file: str) -> None:
             try:
                 score(folder, said, result)
             finally:
-                result["warnings"] = [[one.category.__name__, str(one.message)] for one in caught]
-                result["logged"] = said.lines
+                result.known["warnings"] = [[one.category.__name__, str(one.message)] for one in caught]
+                result.known["logged"] = said.lines
     finally:
-        with open(file, "w", encoding="utf-8") as out:
-            json.dump(result, out, default=plain)
+        result.write()
 
 
-def score(folder: str, said: Said, result: dict[str, Any]) -> None:
-    """Load, read the sample and predict; ``result['stage']`` is what goes on."""
+def score(folder: str, said: Said, result: Result) -> None:
+    """Load, read the sample and predict."""
     import mlflow.pyfunc
     from mlflow.models import Model
 
     logging.getLogger("mlflow").addHandler(said)
-    started = time.perf_counter()
-    result["stage"] = "load"
+    result.reach("load")
     model = mlflow.pyfunc.load_model(folder)
-    result["stage"] = "read the sample of"
+    result.reach("read the sample of")
     sample = Model.load(folder).load_input_example(folder)
-    result["stage"] = "score with"
-    result["answer"] = described(model.predict(sample))
-    result["seconds"] = time.perf_counter() - started
-    result["stage"] = "done"
+    result.reach("score with")
+    # As JSON at once, so that an answer that JSON has nothing for is an error of this stage.
+    result.known["answer"] = json.loads(json.dumps(described(model.predict(sample)), default=plain))
+    result.reach("done")
 
 
 def described(answer: Any) -> dict[str, Any]:

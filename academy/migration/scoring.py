@@ -1,4 +1,4 @@
-"""Scoring in two environments at once, each in a process of its own Python."""
+"""Scoring a model's sample in an environment: a process of its Python, which runs the model's own code."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from academy.environments.built import BuiltEnvironment
+from academy.evidence import secrecy
 from academy.migration.report import Scored
 
 LIMIT_S = 300.0
@@ -28,57 +30,76 @@ _LEFT_OUT = frozenset(
 )
 # The report says the same, and more of it.
 _REPORTED = "Detected one or more mismatches between the model's dependencies"
-_RAISED = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning|Failure)\b")
+# The last of a traceback, or the first of what faulthandler says.
+_RAISED = re.compile(
+    r"^(Fatal Python error|[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Warning|Failure)\b)"
+)
 _WARNING_LENGTH = 400
 
 
-@dataclass
-class _Process:
+# Of what the code wrote, as much as an exception's last lines need.
+_ERRORS_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """A process that scores."""
+
     built: BuiltEnvironment
     process: subprocess.Popen[bytes]
     result: Path
     errors: Path
     started: float
 
+    def awaited(self, limit_s: float = LIMIT_S) -> Scored:
+        """Return what came of it; it is ended when it runs for more than ``limit_s`` seconds."""
+        try:
+            code = self.process.wait(max(0.0, self.started + limit_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.end()
+            said = f"It did not end within {limit_s:g} seconds and was ended."
+            stage = str(_result(self.result).get("stage") or "start")
+            return _scored(self, {}, stage, (said, *_last(self.errors)))
+        result = _result(self.result)
+        if code == 0 and result.get("stage") == "done":
+            return _scored(self, result, None, ())
+        stage = str(result.get("stage") or "start")
+        crashed = (f"Its process was ended by {_signal(-code)}.",) if code < 0 else ()
+        left = ("It ended its process by itself.",) if code == 0 else ()
+        return _scored(self, result, stage, (*crashed, *left, *_last(self.errors)))
 
-def score(model: Path, environments: Sequence[BuiltEnvironment], *, limit_s: float = LIMIT_S) -> list[Scored]:
-    """Score the model's sample in each environment; all at once, and each at most ``limit_s`` seconds."""
-    with (
-        tempfile.TemporaryDirectory(prefix="academy-migrate-") as folder,
-        _started(model, environments, Path(folder)) as processes,
-    ):
-        deadline = time.monotonic() + limit_s
-        return [_awaited(one, deadline, limit_s) for one in processes]
+    def end(self) -> None:
+        """End the process, and what the model's code started in it."""
+        # The group is there for as long as one of it is, or the process was not waited for.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
 
 @contextlib.contextmanager
-def _started(model: Path, environments: Sequence[BuiltEnvironment], folder: Path) -> Iterator[list[_Process]]:
-    started: list[_Process] = []
-    try:
-        for number, built in enumerate(environments):
-            started.append(_start(model, built, folder, number))
-        yield started
-    finally:
-        for one in started:
-            if one.process.poll() is None:
-                one.process.kill()
-            one.process.wait()
+def scoring(model: Path, built: BuiltEnvironment) -> Iterator[Scoring]:
+    """Begin to score the model's sample in an environment; after the block no process of it is left."""
+    with tempfile.TemporaryDirectory(prefix="academy-migrate-", ignore_cleanup_errors=True) as folder:
+        begun = _begin(model, built, Path(folder))
+        try:
+            yield begun
+        finally:
+            begun.end()
 
 
-def _start(model: Path, built: BuiltEnvironment, folder: Path, number: int) -> _Process:
-    work = folder / str(number)
-    work.mkdir()
+def _begin(model: Path, built: BuiltEnvironment, work: Path) -> Scoring:
     result, errors = work / "result.json", work / "errors.txt"
     with open(errors, "wb") as out:
         process = subprocess.Popen(
-            [built.python, _SCRIPT, model, result],
+            [built.python, "-X", "faulthandler", _SCRIPT, model, result],
             cwd=work,
             env=_variables(built, work, model),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=out,
+            process_group=0,
         )
-    return _Process(built, process, result, errors, time.monotonic())
+    return Scoring(built, process, result, errors, time.monotonic())
 
 
 def _variables(built: BuiltEnvironment, work: Path, model: Path) -> dict[str, str]:
@@ -92,31 +113,23 @@ def _variables(built: BuiltEnvironment, work: Path, model: Path) -> dict[str, st
     return variables
 
 
-def _awaited(one: _Process, deadline: float, limit_s: float) -> Scored:
+def _signal(number: int) -> str:
     try:
-        code = one.process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        one.process.kill()
-        one.process.wait()
-        return _scored(one, {}, "finish", (f"It did not end within {limit_s:.0f} seconds and was ended.",))
-    result = _result(one.result)
-    if code == 0 and result.get("stage") == "done":
-        return _scored(one, result, None, ())
-    stage = str(result.get("stage") or "start")
-    if code < 0:
-        return _scored(one, result, stage, (f"Its process was ended by signal {-code}.", *_last(one.errors)))
-    return _scored(one, result, stage, _last(one.errors))
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
-def _scored(one: _Process, result: Mapping[str, Any], failed: str | None, lines: tuple[str, ...]) -> Scored:
+def _scored(one: Scoring, result: Mapping[str, Any], failed: str | None, lines: tuple[str, ...]) -> Scored:
+    secrets = secrecy.known(os.environ, {})
     return Scored(
         where=str(one.built.python),
         python=str(result.get("python") or one.built.minor),
         seconds=round(time.monotonic() - one.started, 2),
         answer=result.get("answer"),
         failed=failed,
-        lines=lines,
-        warnings=warnings_of(result),
+        lines=tuple(secrecy.without_secrets(line, secrets) for line in lines),
+        warnings=tuple(secrecy.without_secrets(text, secrets) for text in warnings_of(result)),
         note=one.built.note,
     )
 
@@ -153,9 +166,11 @@ def _short(text: str) -> str:
 def _last(errors: Path) -> tuple[str, ...]:
     """Return the exception that ended the process, or the last lines that it wrote."""
     try:
-        lines = [line.rstrip() for line in errors.read_text(encoding="utf-8", errors="replace").splitlines()]
+        with errors.open("rb") as file:
+            file.seek(max(0, errors.stat().st_size - _ERRORS_BYTES))
+            text = file.read().decode("utf-8", "replace")
     except OSError:
         return ()
-    lines = [line for line in lines if line]
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     raised = [number for number, line in enumerate(lines) if _RAISED.match(line)]
     return tuple(lines[raised[-1] if raised else -LINES_SHOWN :][:LINES_SHOWN])

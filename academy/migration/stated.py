@@ -19,6 +19,9 @@ from academy.migration.report import Host
 from academy.migration.versions import pins
 from academy.paths import environment_cache, read_json, writable_environment_cache
 
+# Said of what is built for the trial, if there is one.
+NOT_BUILT = "; it is not built yet"
+
 _LOCKED = re.compile(r"^[A-Za-z0-9][^\\#\n]*", re.MULTILINE)
 
 
@@ -55,9 +58,7 @@ def of_spec(spec: EnvironmentSpec) -> Stated:
         locked, _ = pins(lines, python=interpreter.version)
         return Stated(locked, {}, True, interpreter.version, f"the lock of {spec.label}")
     pinned, limited = pins(spec.requirements)
-    return Stated(
-        pinned, limited, False, interpreter.version, f"what {spec.label} asks for; it is not built yet"
-    )
+    return Stated(pinned, limited, False, interpreter.version, f"what {spec.label} asks for{NOT_BUILT}")
 
 
 def of_built(environment: BuiltEnvironment, how: str) -> Stated:

@@ -79,7 +79,8 @@ def read(file: Path, cell: CellId, catalogue: Catalogue) -> Target:
     """
     said, at = _parsed(file), At(file)
     found = record(TargetFile, said, at)
-    _check(found, at, catalogue)
+    _check(found, at)
+    _check_service(found, at, cell, catalogue)
     lines = _lines(found, at)
     pinned, limited = pins(lines)
     unknown = [
@@ -106,8 +107,10 @@ def read(file: Path, cell: CellId, catalogue: Catalogue) -> Target:
     return Target(end, spec)
 
 
+UNKNOWN_PYTHON = "its Python"
+
 _UNKNOWN = {
-    "python": "its Python",
+    "python": UNKNOWN_PYTHON,
     "system": "its operating system",
     "architecture": "its architecture",
     "cores": "its cores",
@@ -141,7 +144,7 @@ def _parsed(file: Path) -> Mapping[str, Any]:
     return said
 
 
-def _check(found: TargetFile, at: At, catalogue: Catalogue) -> None:
+def _check(found: TargetFile, at: At) -> None:
     for name in ("cores", "memory_gb"):
         value = getattr(found, name)
         if value is not None and value < 1:
@@ -152,14 +155,24 @@ def _check(found: TargetFile, at: At, catalogue: Catalogue) -> None:
         at.field("python").refuse(f" is {found.python!r}; it takes a version such as '3.10' or '3.10.13'.")
     if found.packages is not None and found.requirements is not None:
         at.refuse(" has both 'packages' and 'requirements'. Give one of them.")
+    for index, line in enumerate(found.packages or ()):
+        _check_package(line, at.field("packages").item(index))
+
+
+def _check_service(found: TargetFile, at: At, cell: CellId, catalogue: Catalogue) -> None:
     services = {service.id for service in catalogue.services()}
     if found.service is not None and found.service not in services:
         at.field("service").refuse(
             f" is {found.service!r}.{did_you_mean(found.service, services)} "
             f"It takes one of {choices(services)}."
         )
-    for index, line in enumerate(found.packages or ()):
-        _check_package(line, at.field("packages").item(index))
+    there = {one.id for one in catalogue.services() if cell in (one.cell, *one.also_in)}
+    for one in catalogue.services():
+        if one.id == found.service and one.id not in there:
+            at.field("service").refuse(
+                f" is {one.id!r}, which is in {choices((one.cell, *one.also_in))}, and the move goes to "
+                f"{str(cell)!r}. Move there, or name one of {choices(there)}."
+            )
 
 
 def _check_package(line: str, at: At) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from academy.environments import interpreters
 from academy.environments.build import build
 from academy.environments.built import BuiltEnvironment
 from academy.environments.errors import EnvironmentBuildError
@@ -12,7 +15,8 @@ from academy.migration import stated
 from academy.migration.answers import compare
 from academy.migration.ends import Placed, with_packages
 from academy.migration.report import End, Scored, Subject, SubjectKind, Trial, TrialOutcome
-from academy.migration.scoring import score
+from academy.migration.scoring import LIMIT_S, scoring
+from academy.migration.versions import series
 
 Log = Callable[[str], None]
 
@@ -22,65 +26,110 @@ _WITH_EXAMPLE = (
 )
 
 
+# What uv says of versions that exclude each other or do not exist, and not of an index out of reach.
+_NO_SOLUTION = "No solution found"
+_OUT_OF_REACH = re.compile("network was disabled|connectivity is disabled|not found in the cache")
+
+
 @dataclass(frozen=True)
 class Stage:
-    """Both ends once their environments are there; ``failed`` says for an end why it is not."""
+    """Both ends, with all that is known of their packages once their environments are there."""
 
     origin: End
     goal: End
-    built: tuple[BuiltEnvironment | None, BuiltEnvironment | None] = (None, None)
-    failed: tuple[str | None, str | None] = (None, None)
 
 
-def build_both(origin: Placed, goal: Placed, log: Log) -> Stage:
-    """Build both environments, as far as they can be, and complete the ends with what is in them."""
-    ends, built, failed = [], [], []
-    for placed, word in ((origin, "origin"), (goal, "goal")):
-        there, why = _built(placed, word, log)
-        unchanged = there is None or placed.end.complete
-        ends.append(
-            placed.end
-            if unchanged or there is None
-            else with_packages(placed.end, stated.of_built(there, ""))
-        )
-        built.append(there)
-        failed.append(why)
-    return Stage(ends[0], ends[1], (built[0], built[1]), (failed[0], failed[1]))
+@dataclass(frozen=True)
+class _Built:
+    """An end's environment on this machine, or why there is none.
+
+    ``impossible`` says that it can be built nowhere, ``is_unknown`` that nothing says what to build.
+    """
+
+    end: End
+    environment: BuiltEnvironment | None = None
+    why: str = ""
+    impossible: bool = False
+    is_unknown: bool = False
 
 
-def _built(placed: Placed, word: str, log: Log) -> tuple[BuiltEnvironment | None, str | None]:
-    if placed.runnable is None:
-        return None, f"nothing says which packages the {word} has"
-    if isinstance(placed.runnable, BuiltEnvironment):
-        log(f"The {word}: {placed.runnable.python}, as it stands.")
-        return placed.runnable, None
+def run(
+    subject: Subject,
+    ends: tuple[Placed, Placed],
+    log: Log,
+    *,
+    tolerance: float,
+    limit_s: float = LIMIT_S,
+) -> tuple[Stage, Trial]:
+    """Build both environments as far as they can be, score the sample at both ends, and compare.
+
+    The origin scores while the goal is built. What cannot be scored is said, with the next step.
+    """
+    left_out = _not_scorable(subject)
+    with contextlib.ExitStack() as processes:
+        origin = _built(ends[0], "origin", log)
+        first = None
+        if left_out is None and origin.environment is not None and subject.folder is not None:
+            first = processes.enter_context(scoring(subject.folder, origin.environment))
+        goal = _built(ends[1], "goal", log)
+        stage = Stage(origin.end, goal.end)
+        refused = _not_built(origin, goal, left_out is not None) or left_out
+        if refused is not None:
+            return stage, replace(refused, tolerance=tolerance)
+        assert first is not None
+        assert subject.folder is not None
+        assert goal.environment is not None
+        log(f"Scoring the model's sample in both, for at most {limit_s:g} seconds …")
+        second = processes.enter_context(scoring(subject.folder, goal.environment))
+        one, two = first.awaited(limit_s), second.awaited(limit_s)
+        found = judged(one, two, tolerance)
+        if found.outcome is TrialOutcome.DIFFERENT:
+            log("The answers differ. Scoring at the origin once more, to see whether that is by chance …")
+            again = processes.enter_context(scoring(subject.folder, first.built))
+            found = by_chance(found, one, again.awaited(limit_s))
+        return stage, found
+
+
+def _built(placed: Placed, word: str, log: Log) -> _Built:
+    spec = placed.runnable
+    if spec is None:
+        return _Built(placed.end, why=f"nothing says which packages the {word} has.", is_unknown=True)
+    if isinstance(spec, BuiltEnvironment):
+        log(f"The {word}: {spec.python}, as it stands.")
+        return _Built(placed.end, spec)
     log(f"The {word}: the environment of {placed.end.name}.")
     try:
-        return build(placed.runnable, log=log), None
+        there = build(spec, log=log)
     except EnvironmentBuildError as error:
-        return None, error.message
+        hopeless = _NO_SOLUTION in error.message and not _OUT_OF_REACH.search(error.message)
+        # Another Python than the end's may lack what that one has.
+        same_python = placed.end.python is not None and _has_python(spec.python)
+        return _Built(placed.end, None, error.message, hopeless and same_python)
+    known = placed.end.complete
+    return _Built(placed.end if known else with_packages(placed.end, stated.of_built(there, "")), there)
 
 
-def run(subject: Subject, stage: Stage, tolerance: float, log: Log) -> Trial:
-    """Score the sample at both ends and compare; what cannot be scored is said, with the next step."""
-    left_out = _not_scorable(subject)
-    if left_out is not None:
-        return replace(left_out, tolerance=tolerance)
-    for why, end in zip(stage.failed, ("origin", "goal"), strict=True):
-        if why is not None:
+def _has_python(version: str) -> bool:
+    return series(interpreters.find(version).version) == series(version)
+
+
+def _not_built(origin: _Built, goal: _Built, facts_alone: bool) -> Trial | None:
+    if goal.impossible:
+        return Trial(
+            TrialOutcome.NOT_INSTALLABLE,
+            f"What the goal asks for cannot be installed: {goal.why}",
+            0.0,
+            next_step="Mend what the goal's environment asks for: choose versions that are there and fit.",
+        )
+    for one, word in ((origin, "origin"), (goal, "goal")):
+        if one.why and not (facts_alone and one.is_unknown):
             return Trial(
                 TrialOutcome.NOT_BUILT,
-                f"The environment of the {end} cannot be had on this machine: {why}",
-                tolerance,
-                next_step=f"Mend what the {end}'s environment asks for, or score the sample there by hand.",
+                f"The environment of the {word} cannot be had on this machine: {one.why}",
+                0.0,
+                next_step=f"Mend what the {word}'s environment asks for, or score the sample there by hand.",
             )
-    first, second = stage.built
-    assert subject.folder is not None
-    assert first is not None
-    assert second is not None
-    log("Scoring the model's sample in both …")
-    origin, goal = score(subject.folder, (first, second))
-    return judged(origin, goal, tolerance)
+    return None
 
 
 def left_out(tolerance: float) -> Trial:
@@ -113,6 +162,13 @@ def _not_scorable(subject: Subject) -> Trial | None:
 
 def judged(origin: Scored, goal: Scored, tolerance: float) -> Trial:
     """Return what two scorings come to."""
+    if goal.failed is not None and origin.failed is not None:
+        text = f"It fails at both ends. {_failure('goal', goal)}"
+        step = (
+            "The packages are not what it fails by: mend the model, its sample, or what its code expects "
+            "around it (files, variables, a network), and register it again."
+        )
+        return Trial(TrialOutcome.BOTH_FAILED, text, tolerance, origin, goal, next_step=step)
     if goal.failed is not None:
         return Trial(TrialOutcome.GOAL_FAILED, _failure("goal", goal), tolerance, origin, goal)
     if origin.failed is not None:
@@ -121,9 +177,7 @@ def judged(origin: Scored, goal: Scored, tolerance: float) -> Trial:
         return Trial(TrialOutcome.ORIGIN_FAILED, text, tolerance, origin, goal, next_step=step)
     found = compare(origin.answer, goal.answer, tolerance)
     outcome = TrialOutcome.EQUAL if found.equal else TrialOutcome.DIFFERENT
-    largest = (
-        "" if found.largest is None else f"; the largest difference of two numbers is {found.largest:.3g}"
-    )
+    largest = f"; the largest difference of two numbers is {found.largest:.3g}" if found.largest else ""
     if found.equal:
         values = "value of the answer is" if found.compared == 1 else "values of the answer are"
         text = f"{found.compared} {values} the same at both ends{largest} (tolerance {tolerance:g})."
@@ -141,6 +195,17 @@ def judged(origin: Scored, goal: Scored, tolerance: float) -> Trial:
     )
 
 
+def by_chance(trial: Trial, first: Scored, again: Scored) -> Trial:
+    """Return the trial, with what it means when the origin does not agree with itself."""
+    if again.failed is not None or compare(first.answer, again.answer, trial.tolerance).equal:
+        return trial
+    return replace(
+        trial,
+        text=f"{trial.text} The origin itself does not answer the same twice: there is chance in it.",
+        next_step="Give the model a fixed seed, or say with --tolerance how far its answers may be apart.",
+    )
+
+
 def _failure(end: str, scored: Scored) -> str:
-    first = f": {scored.lines[0].rstrip(':')}" if scored.lines else ""
+    first = f": {scored.lines[0].rstrip(':.')}" if scored.lines else ""
     return f"The {end}'s Python {scored.python} fails to {scored.failed} the model{first}."

@@ -22,28 +22,48 @@ from academy.migration.report import (
 # What the trial answers: whether the software gives the same answers. Not how fast, nor to whom.
 _ANSWERED = frozenset({Area.PYTHON, Area.PACKAGE})
 
-_FAILED = (TrialOutcome.GOAL_FAILED, TrialOutcome.DIFFERENT)
+# Of the packages that ask for a test, this many are named.
+_NAMED = 4
+_PINS = 12
+
+_FAILED = (
+    TrialOutcome.GOAL_FAILED,
+    TrialOutcome.BOTH_FAILED,
+    TrialOutcome.DIFFERENT,
+    TrialOutcome.NOT_INSTALLABLE,
+)
 
 
 def settled(differences: Iterable[Difference], trial: Trial, goal: End) -> tuple[Difference, ...]:
-    """Return the differences; those that ask for a test which the trial was, are marked as settled."""
-    answered = trial.outcome is TrialOutcome.EQUAL
+    """Return the differences as an equal trial leaves them.
+
+    Tests that the trial was are settled. What its makers do not support, and works all the same, blocks no
+    more: whether it always works is for a test on more data, and whether to rely on it for those who run it.
+    """
+    if trial.outcome is not TrialOutcome.EQUAL:
+        return tuple(differences)
     same_python = trial.goal is None or trial.goal.note is None
     return tuple(
-        replace(one, settled=True)
-        if answered
-        and (one.severity is Severity.RETEST or (one.severity is Severity.BLOCKS and one.goal is None))
-        and (one.area is Area.PACKAGE or (one.area in _ANSWERED and same_python))
-        else one
+        _after_equal(one) if one.area is Area.PACKAGE or (one.area in _ANSWERED and same_python) else one
         for one in differences
     )
+
+
+def _after_equal(one: Difference) -> Difference:
+    if one.severity is Severity.RETEST or (one.severity is Severity.BLOCKS and one.goal is None):
+        return replace(one, settled=True)
+    if one.severity is not Severity.BLOCKS:
+        return one
+    text = f"{one.text} It works in the trial, whose few rows do not show every case."
+    step = f"{one.next_step.rstrip('.')}; or score held-out data at both ends and compare."
+    return replace(one, severity=Severity.RETEST, text=text, next_step=step)
 
 
 def verdict(differences: Sequence[Difference], trial: Trial) -> Verdict:
     """Return whether the move can be made as things are."""
     if trial.outcome in _FAILED or any(_blocks(one) for one in differences):
         return Verdict.BLOCKED
-    if any(one.severity is Severity.RETEST and not one.settled for one in differences):
+    if any(_is_open(one) for one in differences):
         return Verdict.AFTER_TESTS
     if trial.outcome in (TrialOutcome.ORIGIN_FAILED, TrialOutcome.NOT_BUILT):
         return Verdict.AFTER_TESTS
@@ -54,28 +74,54 @@ def _blocks(one: Difference) -> bool:
     return one.severity is Severity.BLOCKS and not one.settled
 
 
-def reasons(differences: Sequence[Difference], trial: Trial) -> tuple[str, ...]:
+def reasons(
+    differences: Sequence[Difference], trial: Trial, retests: Sequence[Retest] = ()
+) -> tuple[str, ...]:
     """Return why the verdict is what it is, the weightiest first."""
-    said = [one.text for one in differences if _blocks(one)]
+    said = list(_blocking([one for one in differences if _blocks(one)]))
     if trial.outcome in _FAILED:
-        said.append(f"In the trial: {trial.text}")
-    elif said and trial.outcome is TrialOutcome.EQUAL:
-        said.append(
-            "In the trial the sample was answered the same, which does not show what the packages' own "
-            "projects do not promise."
-        )
-    open_tests = [one for one in differences if one.severity is Severity.RETEST and not one.settled]
+        said.append(f"In the trial: {_first(trial)}")
+    elif trial.outcome is TrialOutcome.EQUAL:
+        said += [one.text for one in differences if one.needed and _is_open(one) and one.area in _ANSWERED]
+    open_tests = [one for one in differences if _is_open(one)]
     if open_tests:
         names = ", ".join(one.name for one in open_tests[:6])
         more = f" and {len(open_tests) - 6} more" if len(open_tests) > 6 else ""
         said.append(f"To be tested at the goal: {names}{more}.")
     if trial.outcome in (TrialOutcome.ORIGIN_FAILED, TrialOutcome.NOT_BUILT):
-        said.append(f"In the trial: {trial.text.splitlines()[0].removesuffix('uv says:').rstrip()}")
+        said.append(f"In the trial: {_first(trial)}")
     if not said:
         said.append("Nothing that it needs differs in a way that matters.")
     if trial.outcome is TrialOutcome.EQUAL and len(said) == 1 and not open_tests:
         said.append(f"In the trial: {trial.text}")
+    later = [test.name for test in retests if not test.done]
+    if later and verdict(differences, trial) is Verdict.READY:
+        said.append(f"Before others rely on it there: {'; '.join(later)}.")
     return tuple(said)
+
+
+def _blocking(blocks: Sequence[Difference]) -> Iterator[str]:
+    missing = [one for one in blocks if _is_missing(one)]
+    yield from (one.text for one in blocks if len(missing) <= _NAMED or one not in missing)
+    if len(missing) > _NAMED:
+        names = _few([one.name for one in missing])
+        yield f"{len(missing)} packages that it asks for are not there: {names}."
+
+
+def _is_missing(one: Difference) -> bool:
+    return one.area is Area.PACKAGE and one.goal is None and one.origin is not None
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
+
+
+def _is_open(one: Difference) -> bool:
+    return one.severity is Severity.RETEST and not one.settled
+
+
+def _first(trial: Trial) -> str:
+    return trial.text.splitlines()[0].removesuffix("uv says:").rstrip()
 
 
 def retests(
@@ -83,18 +129,21 @@ def retests(
 ) -> tuple[Retest, ...]:
     """Return what has to be tested again, derived from what differs and where it goes."""
     counted = [one for one in differences if not one.settled or one.goal is not None]
-    areas = {one.area for one in counted if one.severity is not Severity.NOTE}
-    return tuple(_retests(subject, move, areas, trial))
+    return tuple(
+        _retests(subject, move, [one for one in counted if one.severity is not Severity.NOTE], trial)
+    )
 
 
-def _retests(subject: Subject, move: Move, areas: set[Area], trial: Trial) -> Iterator[Retest]:
-    software = sorted(areas & {Area.PYTHON, Area.PACKAGE, Area.SYSTEM})
+def _retests(subject: Subject, move: Move, counted: Sequence[Difference], trial: Trial) -> Iterator[Retest]:
+    areas = {one.area for one in counted}
+    software = [one.name for one in counted if one.area in (Area.PYTHON, Area.PACKAGE, Area.SYSTEM)]
     if software:
-        yield Retest("unit tests of the code", f"other software: {', '.join(software)}")
+        yield Retest("unit tests of the code", f"not the same there: {_few(software)}")
     if subject.kind is SubjectKind.MODEL:
         done = trial.outcome is TrialOutcome.EQUAL
         why = "the trial scored the sample at both ends" if done else "the answers have to be the same there"
-        yield Retest("scoring with the sample input", why, done)
+        rows = "scoring with the sample input" if subject.example else "scoring rows whose answers are known"
+        yield Retest(rows, why, done)
         if software:
             yield Retest("accuracy on held-out data", "a sample of a few rows does not show rare cases")
     if subject.kind is SubjectKind.JOB:
@@ -128,8 +177,8 @@ def next_steps(
     subject: Subject, move: Move, differences: Sequence[Difference], trial: Trial, decided: Verdict
 ) -> tuple[str, ...]:
     """Return what to do, in order, each once."""
-    blocks = [one.next_step for one in differences if _blocks(one)]
-    tests = [one.next_step for one in differences if one.severity is Severity.RETEST and not one.settled]
+    blocks = _steps([one for one in differences if _blocks(one)])
+    tests = _steps([one for one in differences if _is_open(one)])
     if decided is Verdict.BLOCKED:
         again = "Then run this command again."
         tried = "" if trial.outcome is TrialOutcome.LEFT_OUT else trial.next_step
@@ -139,7 +188,22 @@ def next_steps(
     return tuple(dict.fromkeys(step for step in steps if step))
 
 
+def _steps(found: Sequence[Difference]) -> list[str]:
+    """Return the differences' next steps; those of many packages are one."""
+    packages = [one for one in found if one.area is Area.PACKAGE and one.origin is not None]
+    if len(packages) <= _NAMED:
+        return [one.next_step for one in found]
+    pins = [f"{one.name}=={one.origin}" for one in packages]
+    more = f", and {len(pins) - _PINS} more: -o json has them all" if len(pins) > _PINS else ""
+    steps = [one.next_step for one in found if one not in packages]
+    # What comes before packages in a report stays before them.
+    steps.insert(found.index(packages[0]), f"Install at the goal: {', '.join(pins[:_PINS])}{more}.")
+    return steps
+
+
 def _after_failure(trial: Trial) -> str:
+    if trial.next_step:
+        return ""  # the trial's own next step says it
     if trial.outcome is TrialOutcome.DIFFERENT:
         return "Find out which answer is right, and make the packages at both ends the same until they agree."
     return (
