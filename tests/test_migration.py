@@ -340,6 +340,9 @@ def test_data_that_the_target_does_not_reach_blocks(tmp_path: Path) -> None:
     assert around(job, replace(GOAL, data=(str(tmp_path)[:-1],)))["table"].severity is Severity.BLOCKS
     here = replace(GOAL, is_this_machine=True)
     assert around(job, here)["table"].severity is Severity.NOTE
+    # It is read as a file there, without the key of the store.
+    assert not any(name.startswith("datastore") for name in around(job, here))
+    assert around(job, GOAL)["datastore (AccountKey)"].severity is Severity.RETEST
     (tmp_path / "t.csv").unlink()
     assert around(job, here)["table"].severity is Severity.BLOCKS
 

@@ -91,9 +91,9 @@ def _secrets(subject: Subject, goal: End) -> Iterator[Difference]:
         )  # fmt: skip
     if kept:
         return
-    for credentials in sorted(
-        {use.credentials for use in subject.data if use.credentials not in (None, "None")}
-    ):
+    # What lies on this machine is read there as a file, without the store's key.
+    stored = [use for use in subject.data if not (goal.is_this_machine and use.path is not None)]
+    for credentials in sorted({use.credentials for use in stored if use.credentials not in (None, "None")}):
         if subject.kind is SubjectKind.JOB:
             yield Difference(
                 Area.SECRET, f"datastore ({credentials})", "kept by the service", None, Severity.RETEST,
