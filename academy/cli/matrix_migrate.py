@@ -88,6 +88,7 @@ Exit status:
     help="How long either end may take to load the model and score the sample.",
 )
 @click.option("--no-trial", is_flag=True, help="Build no environment and load no model: compare facts alone.")
+@click.option("--all", "every", is_flag=True, help="Name every package that differs; JSON always does.")
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("--to-file", type=click.Path(path_type=Path), help="Write the report there, not on stdout.")
 @click.option("--workspace-name", "-w", help="Default: the home's own workspace.")
@@ -129,13 +130,17 @@ def migrate(ctx: click.Context, /, **options: Any) -> None:
         into=options["into"],
         tolerance=options["tolerance"],
         with_trial=not options["no_trial"],
-        workspace=_workspace(options),
         limit_s=options["limit_s"],
+        workspace=_workspace(options),
     )
     sources = _sources(info, options["ledger"])
     with terminable():  # so that the processes of a trial end with this one
         report = report_on(asked, info, sources, log=_say)
-    text = json.dumps(report.to_json(), indent=2) if options["output"] == "json" else shown(report)
+    text = (
+        json.dumps(report.to_json(), indent=2)
+        if options["output"] == "json"
+        else shown(report, every=options["every"])
+    )
     _write(text, options["to_file"])
     ctx.exit(BLOCKED if report.verdict == "blocked" else 0)
 

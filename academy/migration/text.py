@@ -22,8 +22,9 @@ WIDTH = 80
 # Of a line of a traceback, which may hold all of an array's type.
 _ROWS_OF_A_LINE = 6
 
-# Of packages that nothing asks for by name, so many are named; the JSON has them all.
-_UNASKED = 6
+# So many packages that are asked for are told one by one, and so many of a kind are named of the others.
+_ASKED = 8
+_NAMED = 6
 
 _VERDICTS = {
     Verdict.READY: "Ready",
@@ -44,12 +45,12 @@ _HEADINGS = {
 }
 
 
-def shown(report: Migration) -> str:
-    """Return the whole report."""
-    return "\n".join(_lines(report))
+def shown(report: Migration, *, every: bool = False) -> str:
+    """Return the report; of many packages those that matter most, unless ``every`` one is asked for."""
+    return "\n".join(_lines(report, every))
 
 
-def _lines(report: Migration) -> Iterator[str]:
+def _lines(report: Migration, every: bool) -> Iterator[str]:
     subject, move = report.subject, report.move
     yield from _wrapped(
         f"{_VERDICTS[report.verdict]}: {subject.kind} {subject.name} from {move.origin} to {move.goal}"
@@ -58,7 +59,7 @@ def _lines(report: Migration) -> Iterator[str]:
     for reason in report.reasons:
         yield from _item(reason)
     yield from _heading("The way")
-    yield from _wrapped(f"{move.origin} → {move.goal}, {_KINDS[move.kind]}: {move.summary}", "  ")
+    yield from _wrapped(move.summary, "  ")
     yield "  Its price:"
     for price in move.price:
         yield from _item(price, "  ")
@@ -68,13 +69,15 @@ def _lines(report: Migration) -> Iterator[str]:
     for note in report.notes:
         yield from _item(note, "  ")
     for severity in Severity:
-        yield from _differences(report, severity)
+        yield from _differences(report, severity, every)
     yield from _trial(report)
-    settled = [one.text for one in report.differences if one.settled]
+    settled = [one for one in report.differences if one.settled]
     if settled:
         yield "  That answers for:"
-        for text in settled:
-            yield from _item(text, "  ")
+        for one in settled if every else settled[:_ASKED]:
+            yield from _item(one.text, "  ")
+        if len(settled) > _ASKED and not every:
+            yield from _item(f"{_counted(settled[_ASKED:], every)}.", "  ")
     yield from _heading("To test again")
     for test in report.retests:
         yield from _item(f"{'[done] ' if test.done else ''}{test.name}: {test.why}", "  ")
@@ -104,17 +107,21 @@ def _end(title: str, end: End) -> Iterator[str]:
         yield from _wrapped(f"Not known: {'; '.join(text.rstrip('.') for text in end.unknown)}.", " " * 9)
 
 
-def _differences(report: Migration, severity: Severity) -> Iterator[str]:
-    found = [one for one in report.differences if one.severity is severity and not one.settled]
-    unasked = [one for one in found if one.area is Area.PACKAGE and not one.needed]
-    rest = [one for one in found if one not in unasked]
+def _differences(report: Migration, severity: Severity, every: bool) -> Iterator[str]:
+    found = report.of(severity)
     if not found:
         return
+    packages = [one for one in found if one.area is Area.PACKAGE and one.needed]
+    # Those whose objects the model holds come first.
+    short = packages if every else packages[:_ASKED]
+    unasked = [one for one in found if one.area is Area.PACKAGE and not one.needed]
     yield from _heading(_HEADINGS[severity])
-    for one in rest:
-        yield from _difference(one)
-    if unasked:
-        yield from _wrapped(_of_unasked(unasked), f"  {Area.PACKAGE:<9}", " " * 11)
+    for one in found:
+        if one in short or one.area is not Area.PACKAGE:
+            yield from _difference(one)
+    for others, why in ((packages[len(short) :], "Asked for, too"), (unasked, "Not asked for by name")):
+        if others:
+            yield from _wrapped(f"{why}: {_counted(others, every)}.", f"  {Area.PACKAGE:<9}", " " * 11)
 
 
 def _difference(one: Difference) -> Iterator[str]:
@@ -124,20 +131,24 @@ def _difference(one: Difference) -> Iterator[str]:
         yield from _wrapped(f"→ {one.next_step}", " " * 11, " " * 13)
 
 
-def _of_unasked(found: Sequence[Difference]) -> str:
+def _counted(found: Sequence[Difference], every: bool) -> str:
     groups = {
         "in other versions": [
             f"{one.name} {one.origin} → {one.goal}" for one in found if one.origin and one.goal
         ],
         "not there": [one.name for one in found if one.goal is None],
-        "there in addition": [one.name for one in found if one.origin is None],
+        "there in addition": [one.name for one in found if one.origin is None and one.goal is not None],
     }
-    said = [f"{len(names)} {word} ({_few(names)})" for word, names in groups.items() if names]
-    return f"Not asked for by name: {'; '.join(said)}."
+    said = [
+        f"{len(names)} {word} ({', '.join(names) if every else _few(names)})"
+        for word, names in groups.items()
+        if names
+    ]
+    return "; ".join(said)
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(names[:_UNASKED]) + (", …" if len(names) > _UNASKED else "")
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
 
 
 def _trial(report: Migration) -> Iterator[str]:
@@ -154,9 +165,14 @@ def _trial(report: Migration) -> Iterator[str]:
 
 
 def _scored(title: str, scored: Scored) -> Iterator[str]:
-    state = f"failed to {scored.failed} the model" if scored.failed else f"answered in {scored.seconds:.1f} s"
+    state = (
+        f"failed to {scored.failed} the model, after {scored.seconds:.1f} s"
+        if scored.failed
+        else f"answered in {scored.seconds:.1f} s"
+    )
     yield from _wrapped(f"{state}, with Python {scored.python} ({scored.where}).", f"  {title:<7}", " " * 9)
-    for line in scored.lines:
+    # One line is in the sentence above already.
+    for line in scored.lines if len(scored.lines) > 1 else ():
         yield from list(_wrapped(line, " " * 9 + "| "))[:_ROWS_OF_A_LINE]
     for text in (*scored.warnings, *([scored.note] if scored.note else [])):
         yield from _item(text, " " * 9)
