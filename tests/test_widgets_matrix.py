@@ -379,7 +379,16 @@ def test_without_a_browser_there_is_text() -> None:
         assert words in forms["text/plain"]
     assert max(map(len, forms["text/plain"].splitlines())) <= 90
     assert "<script" not in forms["text/html"]
+    best = "Own workstation or server: fits best"
+    assert f"  {best}\n    for: The data stays on premises." in forms["text/plain"]
+    assert f"<h5>{best}</h5><ul><li>for: The data stays on premises.</li>" in forms["text/html"]
     assert 'class="academy-matrix-static"' in forms["text/html"]
+
+
+def test_the_text_says_how_to_ask_and_can_be_printed() -> None:
+    text = matrix().text_forms()["text/plain"]
+    assert 'matrix(stage="inference"), or with "academy matrix recommend"' in text
+    assert str(matrix()) == text
 
 
 def test_needs_of_the_call_are_checked() -> None:

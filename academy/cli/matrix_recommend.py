@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from academy.cli.output import render, terminal_width
+from academy.cli.output import prose_width, render
 from academy.cli.verb import Scope, ServiceCommand
 from academy.matrix import (
     AuditDemand,
@@ -27,10 +27,6 @@ from academy.matrix import (
     recommend,
 )
 from academy.matrix.fields import At, mapping, parse
-
-# Where stdout is a file or a pipe, and the most that is easy to read of prose.
-_WIDTH = 80
-_WIDEST = 110
 
 _EPILOG = """\b
 A file of needs is YAML with the same names; lists for skills and languages:
@@ -82,7 +78,7 @@ def recommend_command(scope: Scope, /, file: Path | None, everything: bool, outp
     """
     found = recommend(_needs(file, {name: value for name, value in said.items() if value}))
     if output == "text":
-        width = min(terminal_width() or _WIDTH, _WIDEST)
+        width = prose_width()
         click.echo(found.text(width, everything=everything))
     elif output in ("json", "yaml"):
         click.echo(render(found.to_mapping(), output))

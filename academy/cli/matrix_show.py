@@ -7,17 +7,13 @@ from typing import Any
 
 import click
 
-from academy.cli.output import render, terminal_width
+from academy.cli.output import prose_width, render
 from academy.cli.verb import Scope, ServiceCommand
 from academy.matrix.catalogue import Catalogue, Cell, Move, Service
 from academy.matrix.finding import find, guests
 from academy.matrix.plain import plain
 from academy.matrix.reading import LEVELS, load
 from academy.matrix.text import cell_text, grid, learning_text, service_text
-
-# Where stdout is a file or a pipe, and the most that is easy to read of prose.
-_WIDTH = 80
-_WIDEST = 110
 
 
 @click.command("show", cls=ServiceCommand)
@@ -53,7 +49,7 @@ def show(scope: Scope, /, name: str | None, level: str | None, output: str) -> N
 
 
 def _text(catalogue: Catalogue, found: Catalogue | Cell | Service, level: int | None) -> str:
-    width = min(terminal_width() or _WIDTH, _WIDEST)
+    width = prose_width()
     if isinstance(found, Cell):
         return cell_text(found, width, guests(catalogue, found.id), _ways_from(catalogue, found), level)
     if isinstance(found, Service):

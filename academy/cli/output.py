@@ -112,6 +112,11 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
+def prose_width() -> int:
+    """Return how many characters a line of prose has: the terminal's, but no more than is easy to read."""
+    return min(terminal_width() or 80, 110)
+
+
 def first(items: Iterable[Any], count: int | None) -> list[Any]:
     """Return at most ``count`` items of a listing, fetching no more pages than that needs."""
     return list(itertools.islice(items, count))

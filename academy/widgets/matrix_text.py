@@ -16,16 +16,17 @@ _WIDTH = 90
 def plain(catalogue: Catalogue, view: MatrixView, answer: Answer) -> str:
     """Return the grid, and what was recommended, as lines of text."""
     lines = [view.labels["title"], "", grid(catalogue, _WIDTH)]
-    said = answer.error or answer.summary
-    lines += ["", *_wrapped(said, "")] if said else []
+    lines += ["", *_wrapped(answer.error or answer.summary or view.labels["ask_here"], "")]
     for cell in answer.cells:
         lines += ["", f"{cell.name}: {cell.badge}"]
         for reason in cell.reasons:
             lines += _wrapped(f"  {_sentence(reason)}", "    ")
-        fitting = [one.name for one in cell.services if one.state != "refused"]
-        lines += (
-            _wrapped(f"  {view.labels['answer.services']}: {', '.join(fitting)}", "    ") if fitting else []
-        )
+        if fitting := _fitting(cell):
+            names = ", ".join(one.name for one in fitting)
+            lines += _wrapped(f"  {view.labels['answer.services']}: {names}", "    ")
+        for service in _best(cell):
+            lines += [f"  {service.name}: {service.badge}"]
+            lines += [line for one in service.reasons for line in _wrapped(f"    {_sentence(one)}", "      ")]
     for note in answer.notes:
         lines += ["", *_wrapped(note, "")]
     return "\n".join(lines)
@@ -67,11 +68,27 @@ def _tile(cell: CellView, ranked: RankedView | None) -> str:
 
 
 def _ranked(cell: RankedView) -> str:
-    reasons = "".join(f"<li>{escape(_sentence(one))}</li>" for one in cell.reasons)
-    services = ", ".join(escape(one.name) for one in cell.services if one.state != "refused")
-    return f"<h4>{escape(cell.name)}: {escape(cell.badge)}</h4><ul>{reasons}</ul>" + (
-        f"<p>{services}</p>" if services else ""
+    services = ", ".join(escape(one.name) for one in _fitting(cell))
+    return (
+        f"<h4>{escape(cell.name)}: {escape(cell.badge)}</h4><ul>{_reasons(cell)}</ul>"
+        + (f"<p>{services}</p>" if services else "")
+        + "".join(
+            f"<h5>{escape(one.name)}: {escape(one.badge)}</h5><ul>{_reasons(one)}</ul>" for one in _best(cell)
+        )
     )
+
+
+def _reasons(one: RankedView) -> str:
+    return "".join(f"<li>{escape(_sentence(reason))}</li>" for reason in one.reasons)
+
+
+def _fitting(cell: RankedView) -> list[RankedView]:
+    return [one for one in cell.services if one.state != "refused"]
+
+
+def _best(cell: RankedView) -> list[RankedView]:
+    """Return the best service of the best cell, which is the only one whose reasons are told."""
+    return [one for one in cell.services if cell.state == one.state == "best"]
 
 
 def _sentence(reason: ReasonView) -> str:

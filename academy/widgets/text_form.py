@@ -25,6 +25,9 @@ class TextFormWidget(anywidget.AnyWidget):
         """Return ``text/plain`` and ``text/html`` of what the widget shows."""
         raise NotImplementedError
 
+    def __str__(self) -> str:
+        return self.text_forms()["text/plain"]
+
     def show_text_anew(self) -> None:
         """Bring the text form that is on the page up to date."""
         if self._static is not None:
