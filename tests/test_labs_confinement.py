@@ -342,6 +342,16 @@ def test_a_submission_runs_jobs_in_a_service_of_its_own(nursery: Nursery, tmp_pa
     assert not [pid for pid in tree if runs(pid)]
 
 
+def test_commands_of_a_notebook_run_although_there_is_no_terminal(nursery: Nursery, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    confinement = Confinement((), (tmp_path / "own",), memory_gb=2.0, processes=64)
+    made = notebook("word = 'two'\n!echo one; echo {word} >&2; exit 3", "_exit_code")
+    kernels = warm_kernels(nursery, env={"PATH": os.environ["PATH"]}, confine=confinement)
+    printed, status_of_it = outputs(execute(made, tmp_path / "own", kernel_manager_class=kernels))
+    assert printed["text"] == "one\ntwo\n"
+    assert status_of_it["data"]["text/plain"] == "3"
+
+
 def _job_name(home: Home) -> str:
     return next(folder.name for folder in home.root.glob("jobs/*/*") if folder.is_dir())
 

@@ -14,6 +14,9 @@ from academy.evidence.digests import tree
 from academy.labs.checks import Facts, NotYet, check
 from academy.matrix import Needs, recommend
 
+# The package of which the model and the plant's server have versions that do not go together.
+CONFLICT = "scikit-learn"
+
 # Where each story leads, and what it says: the field, its value, and the words that say so.
 STORIES: dict[str, tuple[str, list[tuple[str, Any, str]]]] = {
     "laboratory": (
@@ -153,22 +156,18 @@ def register_model(facts: Facts) -> None:
 @check("name-conflict", parts=2)
 def name_conflict(facts: Facts) -> None:
     report = _dictionary(facts, "report")
-    blocks = {
-        one["name"]: [one["origin"], one["goal"]]
-        for one in report["differences"]
-        if one["severity"] == "blocks"
-    }
+    ends = [report[end]["packages"].get(CONFLICT) for end in ("origin", "goal")]
     answered = facts.call("blocking", report)
     facts.require(
-        isinstance(answered, Mapping) and set(answered) == set(blocks),
-        expected=f"the names of what blocks: {', '.join(blocks)}",
+        isinstance(answered, Mapping) and list(answered) == [CONFLICT],
+        expected=f"the name of the one package that blocks, {CONFLICT}, and no other",
         found=answered,
         advice="Leave out the differences of any other severity.",
     )
-    versions = {name: list(two) if isinstance(two, list | tuple) else two for name, two in answered.items()}
+    versions = answered[CONFLICT]
     facts.expect(
-        versions == blocks,
-        expected=f"both versions under each name, as in {blocks}",
+        isinstance(versions, list | tuple) and list(versions) == ends,
+        expected=f"both versions of {CONFLICT}, {' and '.join(map(str, ends))}",
         found=answered,
         advice="The version that it was made with comes first: origin, then goal.",
     )
@@ -177,10 +176,10 @@ def name_conflict(facts: Facts) -> None:
 @check("mend-server", parts=3)
 def mend_server(facts: Facts) -> None:
     mended = _dictionary(facts, "mended")
-    made_with, there = (mended[end]["packages"].get("scikit-learn") for end in ("origin", "goal"))
+    made_with, there = (mended[end]["packages"].get(CONFLICT) for end in ("origin", "goal"))
     facts.expect(
         made_with == there,
-        expected=f"scikit-learn {made_with} at the goal, as the model was made with",
+        expected=f"{CONFLICT} {made_with} at the goal, as the model was made with",
         found=there or "none",
         advice="Put the lines of the model's requirements.txt under packages in mended.yml.",
     )

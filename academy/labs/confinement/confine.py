@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from academy.environments import interpreters
-from academy.environments.folders import curated_environments
 from academy.labs.confinement import landlock
 from academy.labs.confinement.capabilities import drop_capabilities
+from academy.matrix.reading import catalogue_folder
 from academy.paths.home import environment_cache
 
 _PACKAGE = Path(__file__).parents[2]
@@ -172,10 +172,10 @@ def connections() -> int | None:
 
 
 def software() -> tuple[Path, ...]:
-    """Return the folders of this Python, of its packages, and of the environments that jobs run in."""
+    """Return the folders of this Python, of its packages, of environments and of what describes them."""
     found = {Path(prefix).resolve() for prefix in (sys.prefix, sys.base_prefix, sys.base_exec_prefix)}
     found |= {interpreter.path.parents[1] for interpreter in interpreters.known()}
-    return (*sorted(found), Path(sys.prefix), _PACKAGE, curated_environments(), environment_cache())
+    return (*sorted(found), Path(sys.prefix), _PACKAGE, catalogue_folder(), environment_cache())
 
 
 def _solved() -> list[Path]:

@@ -6,10 +6,13 @@ import contextlib
 import importlib.util
 import json
 import os
+import signal
+import subprocess
 import sys
 from typing import Any
 
 import zmq
+from ipykernel import zmqshell
 from ipykernel.iostream import IOPubThread
 from ipykernel.kernelapp import IPKernelApp
 from zmq.eventloop.zmqstream import ZMQStream
@@ -39,6 +42,7 @@ def run(argument: dict[str, Any], report_fd: int) -> None:
     app = IPKernelApp.instance(parent_handle=os.getppid())
     if argument["confined"]:
         _pipe_through_socket(app)
+        zmqshell.system = _run_command
     write = app.write_connection_file
 
     def write_and_report(**options: Any) -> None:
@@ -79,6 +83,30 @@ def _socket(context: Any, kind: int) -> Any:
     socket = context.socket(kind)
     socket.linger = 0
     return socket
+
+
+def _run_command(command: str) -> int:
+    """Run the command of a line that begins with ``!``, and print what it prints; return its exit status.
+
+    IPython's own way takes a terminal, and there are no terminals where a submission is confined.
+    """
+    with subprocess.Popen(
+        ["/bin/sh", "-c", command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                sys.stdout.write(line)
+        except KeyboardInterrupt:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode
 
 
 def _let_go(log: os.stat_result) -> None:
