@@ -15,6 +15,7 @@ from azure.ai.ml.entities import Model
 from academy.audit.chain import Head, Sealed, breaks
 from academy.audit.code_files import code_files
 from academy.audit.finding import whole
+from academy.audit.lineage import called
 from academy.audit.local_ledger import LocalLedger
 from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.same_content import writer
@@ -80,7 +81,7 @@ def test_all_files_of_a_local_runs_code_are_looked_at(many: tuple[made.Kept, Aud
     (code / "train.py").write_text("print('the next one')\n")
     found = verify(*whole(kept), "run:train-1", folder=audit)
     assert found.matches
-    assert found.notes == (f"Record 1, run 'train-1': changed in {code} since then: train.py.",)
+    assert found.notes == (f"Record 1, run 'train-1': code edited in {code} since then: train.py.",)
 
 
 def test_code_of_which_neither_copies_nor_all_names_are_there_was_not_checked(
@@ -303,7 +304,7 @@ def test_a_models_chain_begins_with_the_local_run_that_wrote_it(maker: Path, one
     text = academy(root, "audit", "show", "--model", "m:1").stdout
     for part in (
         f"It came from run fit-1: Completed (record 1 of {place})",
-        "  data file://",
+        f"  data {maker / 'rows.csv'} ",
         f"     run fit-1 (record 1 of {place})",
         "        model m:1 (record 1, sha256 ",
         "The run is known by content",
@@ -409,3 +410,30 @@ def test_of_runs_that_wrote_the_same_the_last_before_the_model_is_meant(tmp_path
     assert found(None) == "d"
     (folder / "model/model.pkl").write_text("other")
     assert writer(digests.tree(folder / "model"), runs) is None
+
+
+# What is said, read as a newcomer does
+
+
+def test_a_record_that_was_changed_is_not_shown_as_if_it_held(scripts: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shown = academy(home, "audit", "show", "--run", "fit-1").stdout
+    assert "do not rely on it" not in shown
+    assert "'academy audit verify --run fit-1' checks it against what is there." in shown
+    file = ledger_of(scripts).folder.ledger_file
+    file.write_text(file.read_text().replace('"Completed"', '"Failed"', 1))
+    said = "Record 1 (fit-1) was changed after it was sealed: do not rely on it."
+    assert said in academy(home, "audit", "show", "--run", "fit-1").stdout
+    assert said in academy(home, "audit", "export", "--run", "fit-1", "--format", "html").stdout
+    assert said not in academy(home, "audit", "show", "--run", "fit-2").stdout
+
+
+def test_code_is_said_to_be_checked_where_it_was(many: tuple[made.Kept, AuditFolder, Path]) -> None:
+    kept, audit, code = many
+    count = len(code_files(code).names)
+    checked = verify(*whole(kept), "run:train-1", folder=audit).checked
+    assert f"Record 1, run 'train-1': code, {count} files in {audit.objects}." in checked
+
+
+def test_files_are_called_by_their_paths() -> None:
+    assert called("file:///data/my%20rows.csv") == "/data/my rows.csv"

@@ -258,7 +258,7 @@ def test_the_code_of_a_local_run_may_go_on(run: tuple[made.Kept, AuditFolder, Pa
     (code / "train.py").write_text("print('the next one')\n")
     found = verified(kept, "run:train-1", folder=audit)
     assert found.matches
-    assert found.notes == (f"Record 1, run 'train-1': changed in {code} since then: train.py.",)
+    assert found.notes == (f"Record 1, run 'train-1': code edited in {code} since then: train.py.",)
 
 
 def test_a_changed_copy_of_a_local_runs_code_is_named(run: tuple[made.Kept, AuditFolder, Path]) -> None:
@@ -286,7 +286,7 @@ def test_an_export_is_checked_without_its_ledger(exported: dict[str, Any]) -> No
     assert [one.sequence for one in records] == [1, 3, 4]
     assert found.matches
     assert "The last of them is the ledger's head, record 4." in found.checked
-    assert found.unchecked[0].startswith("1 record of the 4 in the ledger")
+    assert "1 record of the 4 in the ledger is of other things" in found.unchecked[0]
 
 
 @pytest.mark.parametrize(

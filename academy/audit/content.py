@@ -212,13 +212,14 @@ class _One:
         files = snapshot.listed(folder, code)
         edited = [name for name, sha256 in files if _sha256(Path(code.path) / name) != sha256]
         if edited:
-            self.note(f"changed in {code.path} since then: {_named(edited)}")
+            self.note(f"code edited in {code.path} since then: {_named(edited)}")
         if copies_gone and (edited or len(files) < code.count):
             self.unchecked(
                 f"code: the copies of it in {folder.objects} are gone; git does not take them along."
             )
         elif not wrong:
-            self.checked(f"code, {_several(code.count, 'file')}")
+            where = code.path if copies_gone else str(folder.objects)
+            self.checked(f"code, {_several(code.count, 'file')} in {where}")
 
     def _gone(self, what: str, label: str, tree: Tree) -> None:
         deletion = self._shelf.deletion(self._sealed)

@@ -141,6 +141,15 @@ def readable(steps: Iterable[Step]) -> Iterator[tuple[Step, Record]]:
                 yield step, record_in(step.sealed)
 
 
+def of_changed(export: Export) -> Iterator[str]:
+    """Yield a sentence for each record behind an export that is not as it was sealed."""
+    behind = [step.sealed for step in export.before() if step.sealed is not None]
+    for sealed in (*behind, export.sealed):
+        if not sealed.is_whole:
+            name = sealed.body.get("name")
+            yield f"Record {sealed.sequence} ({name}) was changed after it was sealed: do not rely on it."
+
+
 def of_file(value: Mapping[str, Any]) -> tuple[tuple[Sealed, ...], Head]:
     """Return the records and the head of a bundle that its schema found whole."""
     return tuple(Sealed.from_json(one) for one in value["records"]), Head(**value["head"])

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from urllib.parse import unquote
 
 from academy.audit import same_content
 from academy.audit.chain import Sealed
@@ -134,7 +135,7 @@ def links_of(sealed: Sealed) -> tuple[Link, ...]:
 
 
 def called(target: str) -> str:
-    """Return how people call what a link names: ``iris:1`` for a data asset's id; a URI without workspace."""
+    """Return how people call what a link names: ``iris:1`` for data, a path, a URI without workspace."""
     if stored := _DATASTORE.fullmatch(target):
         return f"azureml:/{stored[1]}"
     if versioned := _VERSIONED.fullmatch(target):
@@ -143,6 +144,8 @@ def called(target: str) -> str:
         return f"{deployed[1]}/{deployed[2]}"
     if target.startswith("/subscriptions/") and (named := _NAMED.fullmatch(target)):
         return named[1]
+    if target.startswith("file:///"):
+        return unquote(target.removeprefix("file://"))
     return target.removeprefix("run:")
 
 

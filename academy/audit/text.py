@@ -10,9 +10,9 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from academy.audit.chain import Sealed
-from academy.audit.export import Export, readable
+from academy.audit.export import Export, of_changed, readable
 from academy.audit.lineage import Step, called
-from academy.audit.record import Record, Relation
+from academy.audit.record import Kind, Record, Relation
 from academy.evidence.evidence import Data, Evidence, Package, Tree
 
 _LABEL = 12
@@ -92,6 +92,7 @@ def asked_for(evidence: Evidence) -> list[Package]:
 def _title(export: Export) -> Iterator[str]:
     record = export.record
     yield f"{record.kind.capitalize()} {record.name}: {record.status}"
+    yield from of_changed(export)
     if len(export.several) > 1:
         shown, number = ", ".join(map(str, export.several)), export.sealed.sequence
         yield f"It has {len(export.several)} records ({shown}); this is {number}. --record N shows another."
@@ -266,7 +267,9 @@ def _notes(record: Record) -> Iterator[str]:
 def _sealed(export: Export) -> Iterator[str]:
     sealed = export.sealed
     yield f"Record {sealed.sequence}, written {when(sealed.at)} UTC, hash {sealed.hash}"
-    yield "'academy audit verify' checks it against what is there."
+    record = export.record
+    target = "" if record.kind is Kind.DELETION else f" --{record.kind} {record.name}"
+    yield f"'academy audit verify{target}' checks it against what is there."
 
 
 def _summary(tree: Tree) -> str:

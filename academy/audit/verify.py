@@ -266,8 +266,8 @@ def _end_of_part(findings: Findings, records: Sequence[Sealed], head: Head) -> N
     missing = sorted(set(range(1, head.sequence + 1)) - set(numbers))
     if missing:
         findings.unchecked.append(
-            f"{_count(len(missing))} of the {head.sequence} in the ledger: they are of other things and not "
-            "among these, so that these cannot be followed from the first record to the head."
+            f"The chain from the first record to the head: {_count(len(missing))} of the {head.sequence} in "
+            f"the ledger {'is' if len(missing) == 1 else 'are'} of other things, and not among these."
         )
 
 
