@@ -100,6 +100,7 @@ class OnlineEngine:
             self._leaving.add(endpoint.id.lower())
             self._routes.pop(_key(endpoint.id), None)
         try:
+            self._documents.leave(endpoint.id)  # it may have come to serve since then
             self._fleet.end(members)
             remove(self._home.online_endpoint(workspace.key, endpoint.name))
             self._documents.delete(endpoint.id, who=who)
@@ -154,6 +155,7 @@ class OnlineEngine:
                 self._documents.update(above.id, lambda old: _without_traffic(old, found.name), who=who)
             self._refresh(above.id, without=found.id)
         try:
+            self._documents.leave(found.id)  # it may have come to serve since then
             self._fleet.end(members)
             self._documents.delete(found.id, who=who)
         finally:
