@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -147,6 +149,23 @@ def test_a_job_says_who_when_what_and_from_where(state: ServiceState) -> None:
     assert "hunter2" not in json.dumps(made.to_json())
 
 
+def test_what_looks_like_a_secret_is_masked_in_what_somebody_wrote(state: ServiceState) -> None:
+    text = "by token=hunter2-a, see https://me:hunter2-b@h/x?sig=hunter2-c"
+    state.tracking.create_run(
+        WORKSPACE, run_id="notebook", experiment="e", tags={"key": "hunter2"}, who="ana"
+    )
+    with contextlib.closing(sqlite3.connect(state.home.tracking_database(WORKSPACE.key))) as tracked, tracked:
+        logged = [("api_key", "hunter2-d", "notebook"), ("lr", "0.1", "notebook")]
+        tracked.executemany("INSERT INTO params (key, value, run_uuid) VALUES (?, ?, ?)", logged)
+    job(state, "a", description=text, tags={"token": "hunter2"}, environmentVariables={"A": "hunter2"})
+    model(state, "m", "1", jobName="notebook", description=text, tags={"token": "hunter2"})
+    deployment(state, "e", "blue", "Succeeded", description=text, environmentVariables={"A": "hunter2"})
+    kept = recorded(state)
+    assert [one.body["description"] for one in kept] == ["by token=***, see https://me:***@h/x?sig=***"] * 3
+    assert kept[1].record.parameters == {"api_key": "***", "lr": "0.1"}
+    assert "hunter2" not in json.dumps([one.to_json() for one in kept])
+
+
 def _tree(sha256: str) -> dict[str, Any]:
     return {"path": "/p", "sha256": sha256, "size": 1, "count": 1, "files": []}
 
@@ -253,6 +272,33 @@ def test_a_job_that_is_deleted_right_after_it_ended_keeps_its_evidence(state: Se
     assert kept[0].record.evidence is not None
     (link,) = kept[1].record.links
     assert (link.relation, link.target, link.record) == (Relation.DELETED, made.id, kept[0].hash)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_deployment_that_serves_while_it_is_being_deleted_keeps_its_evidence(
+    state: ServiceState, whole: bool
+) -> None:
+    made = deployment(state, "e", "blue", "updating")
+    folder = state.home.online_deployment(WORKSPACE.key, "e", "blue")
+    state.online.keys.create(made.id.rsplit("/", 2)[0], {}, who="ana")
+    state.online._fleet.attach(made.id, folder)
+    told: list[str] = []
+
+    def leaving(id: str) -> None:
+        state.recorder.catch_up_with(id)
+        if not told:
+            state.documents.update(made.id, dict, who="academy", action="succeeded")
+        told.append(id)
+
+    state.documents.watch(changed=state.recorder.wake, leaving=leaving)
+    if whole:
+        state.online.delete_endpoint(WORKSPACE, "e", who="bo")
+    else:
+        state.online.delete_deployment(WORKSPACE, "e", "blue", who="bo")
+    assert not folder.root.exists()
+    first = recorded(state)[0].record
+    assert (first.name, first.status, first.notes) == ("e/blue", "Succeeded", ())
+    assert first.evidence is not None
 
 
 def test_a_model_goes_version_by_version_and_an_endpoint_with_its_deployments(state: ServiceState) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from academy.audit.record import Kind, Link, Record, Relation
-from academy.audit.sources import Sources, creator
+from academy.audit.sources import Sources, creator, description_of
 from academy.endpoints.record import Generations
 from academy.evidence.evidence import Evidence
 from academy.paths import DeploymentFolder, ReplicaFolder
@@ -32,7 +32,7 @@ def of_deployment(sources: Sources, found: Document, entry: Entry) -> Record:
         created_at=timestamp(found.created_at),
         started_at=timestamp(put.at) if put else None,
         ended_at=timestamp(entry.at),
-        description=found.properties.get("description"),
+        description=description_of(found),
         evidence=evidence,
         links=tuple(_links(sources, workspace, found, evidence)),
         notes=unseen,

@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from academy.audit.record import Kind, Link, Record, Relation
-from academy.audit.sources import Sources, creator, git_of
+from academy.audit.sources import Sources, creator, description_of, git_of, parameters_of
 from academy.evidence.credentials import without_credentials
 from academy.evidence.evidence import Data, Evidence
-from academy.evidence.secrecy import masked
 from academy.jobs.fresh import REPRODUCES
 from academy.jobs.record import Done
 from academy.paths import JobFolder
@@ -39,9 +38,9 @@ def of_job(sources: Sources, found: Document, entry: Entry) -> Record:
         started_at=timestamp(done.started_at) if done and done.started_at else said.get("StartTimeUtc"),
         ended_at=timestamp(done.ended_at or done.done_at) if done else said.get("EndTimeUtc"),
         exit_code=done.exit_code if done else None,
-        description=found.properties.get("description"),
+        description=description_of(found),
         git=git_of(said) or (git_of(run.tags) if run else None),
-        parameters=masked([]).masked(run.params) if run else {},
+        parameters=parameters_of(run),
         metrics=run.metrics if run else {},
         evidence=evidence,
         links=tuple(_links(sources, workspace, found, evidence, entry)),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from academy.audit.record import Kind, Link, Record, Relation
-from academy.audit.sources import Sources, git_of
+from academy.audit.sources import Sources, description_of, git_of, parameters_of
 from academy.datasets import uris
 from academy.datasets.datastores import ARTIFACT_STORE, BLOB_STORE, run_prefix
 from academy.datasets.uris import DatastoreUri
@@ -46,9 +46,9 @@ def of_model(sources: Sources, found: Document, who: str) -> Record:
         created_at=timestamp(found.created_at),
         started_at=_time(run.started_ms) if run else None,
         ended_at=_time(run.ended_ms) if run else None,
-        description=properties.get("description"),
+        description=description_of(found),
         git=git_of(run.tags) if run else None,
-        parameters=run.params if run else {},
+        parameters=parameters_of(run),
         metrics=run.metrics if run else {},
         model=files,
         flavors=tuple(sorted(properties.get("flavors") or {})),

@@ -18,6 +18,7 @@ from academy.datasets.uris import AssetUri, JobOutputUri
 from academy.errors import AcademyError
 from academy.evidence.credentials import without_credentials
 from academy.evidence.evidence import Evidence, Git
+from academy.evidence.secrecy import masked
 from academy.experiments.runs import Run
 from academy.experiments.tracking import Tracking
 from academy.paths import Home, read_json
@@ -111,6 +112,17 @@ def git_of(properties: Mapping[str, Any]) -> Git | None:
         str(branch) if branch else None,
         dirty,
     )
+
+
+def description_of(found: Document) -> str | None:
+    """Return what somebody wrote on a document, with what looks like a secret masked."""
+    text = found.properties.get("description")
+    return masked([str(text)]).command[0] if text else None
+
+
+def parameters_of(run: Run | None) -> Mapping[str, str]:
+    """Return what a run logged, with what looks like a secret masked."""
+    return masked([]).masked(run.params) if run else {}
 
 
 def creator(found: Document) -> str:
