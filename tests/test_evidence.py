@@ -42,6 +42,8 @@ from academy.evidence.evidence import Evidence, Machine, Tree
 from academy.evidence.hashes import Hasher, Memory
 from academy.evidence.machine import machine
 from academy.evidence.secrecy import known, without_secrets
+from academy.evidence.serving import Placed, Serving
+from academy.evidence.serving import evidence as evidence_of_replicas
 from academy.jobs.forkserver import ForkServer
 from academy.jobs.plan import TOKEN_VARIABLE, CommandPlan
 from academy.jobs.processes import ProcessId
@@ -619,6 +621,17 @@ def test_pipes_and_names_that_are_no_text_in_an_output_fail_no_job(start: Start,
     assert [file.name for file in tree_of(found, "o").files] == ["odd\\udcff", "x"]
     assert digests.matches(tree_of(found, "o"), target) == []
     json.dumps(found.to_json(), ensure_ascii=False).encode()
+
+
+def test_what_python_left_in_the_copy_of_a_deployments_code_is_no_code(tmp_path: Path) -> None:
+    copy, origin = tmp_path / "copy", tmp_path / "origin"
+    for folder in (origin / "own", copy / "own", copy):
+        (folder / "__pycache__").mkdir(parents=True)
+        (folder / "__pycache__" / "score.pyc").write_bytes(b"x")
+    for folder in (origin, copy):
+        (folder / "score.py").write_text("def init(): ...")
+    found = evidence_of_replicas(Serving(OWN, code=Placed(copy, origin)), machine())
+    assert found.code == digests.tree(origin)
 
 
 def test_what_cannot_be_read_is_noted(table: Path) -> None:

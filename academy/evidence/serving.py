@@ -22,6 +22,10 @@ class Placed:
     copy: Path
     origin: Path
 
+    def is_made_since(self, path: Path) -> bool:
+        """Return whether Python made a folder of the copy: replicas that ran before have left it."""
+        return path.name == "__pycache__" and not (self.origin / path.relative_to(self.copy)).exists()
+
 
 @dataclass(frozen=True)
 class Serving:
@@ -42,7 +46,10 @@ def evidence(serving: Serving, here: Machine, stop: Callable[[], bool] = lambda:
         if placed is None or not placed.copy.exists():
             return None
         return notes.tried(
-            what, lambda: digests.tree(placed.copy, hasher=hasher, shown_as=str(placed.origin))
+            what,
+            lambda: digests.tree(
+                placed.copy, leave_out=placed.is_made_since, hasher=hasher, shown_as=str(placed.origin)
+            ),
         )
 
     return Evidence(
