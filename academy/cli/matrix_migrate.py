@@ -41,6 +41,12 @@ of it is left out; the report then says so:
   secrets: [DB_PASSWORD]         # names that are set there, never values
   skills: [linux, containers]    # what the people there know
 \b
+Fields of the JSON: verdict (ready, ready after tests, blocked), reasons, subject,
+move (kind, summary, price), origin and goal (cell, python, host, packages,
+sources, unknown), differences (area, name, origin, goal, severity: blocks,
+retest or note, text, next_step, needed, settled), retests, trial (outcome, text,
+compared, largest, differing), next_steps, notes.
+\b
 Exit status:
   0  ready, or ready after the tests that the report names
   1  blocked: the report says by what; or a target file that is not valid

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from academy.migration.ends import Placed, with_packages
 from academy.migration.report import End, Scored, Subject, SubjectKind, Trial, TrialOutcome
 from academy.migration.scoring import LIMIT_S, scoring
 from academy.migration.versions import series
+from academy.reproduction.environment import source
 
 Log = Callable[[str], None]
 
@@ -28,7 +30,13 @@ _WITH_EXAMPLE = (
 
 # What uv says of versions that exclude each other or do not exist, and not of an index out of reach.
 _NO_SOLUTION = "No solution found"
-_OUT_OF_REACH = re.compile("network was disabled|connectivity is disabled|not found in the cache")
+_OUT_OF_REACH = re.compile(
+    "network was disabled|connectivity is disabled|not found in the cache|dns error|timed out"
+    "|error sending request"
+)
+
+
+_WITH_INDEX = "Run this command again where the package index can be reached, or with --no-trial."
 
 
 @dataclass(frozen=True)
@@ -43,7 +51,8 @@ class Stage:
 class _Built:
     """An end's environment on this machine, or why there is none.
 
-    ``impossible`` says that it can be built nowhere, ``is_unknown`` that nothing says what to build.
+    ``impossible`` says that it can be built nowhere, ``is_unknown`` that nothing says what to build,
+    ``is_out_of_reach`` that the package index does not answer.
     """
 
     end: End
@@ -51,6 +60,7 @@ class _Built:
     why: str = ""
     impossible: bool = False
     is_unknown: bool = False
+    is_out_of_reach: bool = False
 
 
 def run(
@@ -101,7 +111,10 @@ def _built(placed: Placed, word: str, log: Log) -> _Built:
     try:
         there = build(spec, log=log)
     except EnvironmentBuildError as error:
-        hopeless = _NO_SOLUTION in error.message and not _OUT_OF_REACH.search(error.message)
+        if _OUT_OF_REACH.search(error.message):
+            why = f"{source(os.environ)} cannot be reached, and what it needs is not in the cache"
+            return _Built(placed.end, why=f"{why}.\n{error.message}", is_out_of_reach=True)
+        hopeless = _NO_SOLUTION in error.message
         # Another Python than the end's may lack what that one has.
         same_python = placed.end.python is not None and _has_python(spec.python)
         return _Built(placed.end, None, error.message, hopeless and same_python)
@@ -127,7 +140,9 @@ def _not_built(origin: _Built, goal: _Built, facts_alone: bool) -> Trial | None:
                 TrialOutcome.NOT_BUILT,
                 f"The environment of the {word} cannot be had on this machine: {one.why}",
                 0.0,
-                next_step=f"Mend what the {word}'s environment asks for, or score the sample there by hand.",
+                next_step=_WITH_INDEX
+                if one.is_out_of_reach
+                else f"Mend what the {word}'s environment asks for, or score the sample there by hand.",
             )
     return None
 
