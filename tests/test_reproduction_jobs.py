@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from azure.ai.ml import Input, Output
+from azure.ai.ml import Input, Output, command
 from azure.ai.ml.entities import (
     CodeConfiguration,
     ManagedOnlineDeployment,
@@ -281,6 +281,21 @@ def test_a_model_with_the_content_of_a_local_run_s_output_leads_to_that_run(
     assert "'train-1' wrote files with the content of the model 'local:1'" in found["notes"][0]
 
 
+def test_an_output_that_was_registered_is_registered_once(bench: Bench, tmp_path: Path) -> None:
+    script = "import pathlib, sys; log(loss=float('nan')); pathlib.Path(sys.argv[1], 'w').write_text('1')\n"
+    name = bench.submit(
+        code(tmp_path / "src", script),
+        OWN,
+        line="python main.py ${{outputs.model}}",
+        outputs={"model": Output(type="custom_model", name="once")},
+    )
+    assert bench.client.models.get("once", version="1").job_name == name
+    found = bench.reproduced("--model", "once:1")
+    assert (found["original"]["name"], found["verdict"]) == (name, "reproduced")
+    assert found["metrics"][0]["found"] == "NaN"
+    assert [model.version for model in bench.client.models.list(name="once")] == ["1"]
+
+
 def test_a_model_without_a_run_says_what_can_be_done(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "weights.txt").write_text("from nowhere")
     given = Model(name="found", version="1", path=str(tmp_path / "weights.txt"), type="custom_model")
@@ -289,6 +304,35 @@ def test_a_model_without_a_run_says_what_can_be_done(bench: Bench, tmp_path: Pat
     assert done.returncode == 1
     assert "The model 'found:1' has no run on record" in done.stderr
     assert "--job NAME or --run NAME" in done.stderr
+
+
+def test_an_environment_that_was_deleted_is_named(bench: Bench, tmp_path: Path) -> None:
+    name = bench.submit(code(tmp_path / "src", "log(a=1.0)\n"), bench.environment("passing", "counting"))
+    environment = DEFAULT_WORKSPACE.child("environments", "passing")
+    before = bench.jobs()
+    bench.service_call("DELETE", f"{environment}/versions/1")
+    done = bench.academy("audit", "reproduce", "--job", name)
+    assert done.returncode == 1
+    assert "'passing:1', which is not registered any more. Register 'passing:1' again" in done.stderr
+    assert nothing_left(bench, before)
+
+
+@pytest.mark.parametrize(
+    ("line", "end"), [("exit 3", "Failed"), ("touch up; sleep 600", "Canceled")], ids=["failed", "canceled"]
+)
+def test_a_job_that_came_to_no_result_is_only_run_again_on_demand(bench: Bench, line: str, end: str) -> None:
+    name = bench.client.jobs.create_or_update(command(command=line, environment=OWN)).name
+    if end == "Canceled":
+        until((folder(bench, name).work / "up").exists)
+        bench.client.jobs.begin_cancel(name).result()
+    bench.ended(name, end)
+    before = bench.jobs()
+    done = bench.academy("audit", "reproduce", "--job", name)
+    assert done.returncode == 1
+    assert f"ended as {end}: there are no results to come to again" in done.stderr
+    assert nothing_left(bench, before)
+    if end == "Failed":
+        assert bench.reproduced("--job", name, "--anyway", status=1)["mismatches"] == []
 
 
 def test_what_was_deleted_or_never_was_is_said(bench: Bench, reading: str) -> None:

@@ -86,7 +86,8 @@ def _asset(plan: CommandPlan, output: OutputPlan) -> Body:
     common: Body = {"properties": source, "description": output.description}
     if not output.kind.is_model:
         return {**common, "dataType": output.kind.value, "dataUri": output.uri}
-    model = {**common, "modelType": output.kind.value, "modelUri": output.uri, "jobName": plan.name}
-    if output.kind is PortKind.MLFLOW_MODEL:
-        model["flavors"] = flavors(output.target, shown_as=f"the output {output.name!r}")
+    model: Body = {**common, "modelType": output.kind.value, "modelUri": output.uri, "jobName": plan.name}
+    is_mlflow = output.kind is PortKind.MLFLOW_MODEL
+    # The SDK reads no model that says nothing of flavors, though it may have none.
+    model["flavors"] = flavors(output.target, shown_as=f"the output {output.name!r}") if is_mlflow else {}
     return model
