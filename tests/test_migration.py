@@ -214,6 +214,10 @@ def test_ends_of_which_no_packages_are_known_are_not_called_ready() -> None:
     found = list(packages.differences(bare, nothing, replace(nothing, cell=CellId.UNMANAGED)))
     assert [one.severity for one in found] == [Severity.RETEST] * 2
     assert verdict.verdict(found, NO_TRIAL) is Verdict.AFTER_TESTS
+    assert verdict.reasons(found, NO_TRIAL) == (
+        "Nothing says which packages it was made with, so that none could be compared.",
+        "Nothing says which packages the goal has, so that none could be compared.",
+    )
     known = packages.differences(bare, replace(nothing, complete=True), GOAL)
     assert {one.severity for one in known} == {Severity.NOTE}
 

@@ -83,7 +83,9 @@ def reasons(
         said.append(f"In the trial: {_first(trial)}")
     elif trial.outcome is TrialOutcome.EQUAL:
         said += [one.text for one in differences if one.needed and _is_open(one) and one.area in _ANSWERED]
-    open_tests = [one for one in differences if _is_open(one)]
+    # What stands for all packages has no name that would tell anything.
+    said += [one.text for one in differences if _is_open(one) and _is_of_all(one)]
+    open_tests = [one for one in differences if _is_open(one) and not _is_of_all(one)]
     if open_tests:
         names = ", ".join(one.name for one in open_tests[:6])
         more = f" and {len(open_tests) - 6} more" if len(open_tests) > 6 else ""
@@ -106,6 +108,10 @@ def _blocking(blocks: Sequence[Difference]) -> Iterator[str]:
     if len(missing) > _NAMED:
         names = _few([one.name for one in missing])
         yield f"{len(missing)} packages that it asks for are not there: {names}."
+
+
+def _is_of_all(one: Difference) -> bool:
+    return one.area is Area.PACKAGE and one.origin is None and one.goal is None
 
 
 def _is_missing(one: Difference) -> bool:
