@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shlex
 import shutil
@@ -27,6 +28,9 @@ from academy.matrix.text import cell_text, grid, learning_text, service_text
 CATALOGUE = load()
 SERVICES = tuple(CATALOGUE.services())
 CELLS = tuple(CATALOGUE.cells.values())
+
+FAST_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FAST_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 # What the matrix has to place at least, by the side that it belongs to.
 HYBRID = ["wsl", "ml-net", "azure-vm", "kubernetes", "aks", "data-science-vm", "azure-arc-kubernetes"]
@@ -207,8 +211,7 @@ def test_the_values_cannot_be_changed() -> None:
 def test_reading_takes_little_longer_than_parsing_the_files() -> None:
     folder = catalogue_folder()
     texts = [file.read_bytes() for cell in CellId for file in (folder / cell).rglob("*.yml")]
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    parsing = min(took(lambda: [yaml.load(text, Loader=loader) for text in texts]) for _ in range(5))
+    parsing = min(took(lambda: [yaml.load(text, Loader=FAST_LOADER) for text in texts]) for _ in range(5))
     reading = min(took(lambda: load(folder)) for _ in range(5))
     assert reading < 4 * parsing
 
@@ -319,12 +322,24 @@ def test_plain_data_is_what_json_holds() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A catalogue of one's own, to spoil."""
+    """A small catalogue of one's own, to spoil: of each cell one service, of hosted two."""
     copied = tmp_path / "environments"
-    for cell in CellId:
-        shutil.copytree(catalogue_folder() / cell, copied / cell)
+    kept = ["cell.yml", "services/wsl.yml", "services/automl.yml", "services/databricks.yml"]
+    kept += ["services/kubernetes.yml", "services/functions.yml"]
+    for cell, name in itertools.product(CellId, kept):
+        if (catalogue_folder() / cell / name).is_file():
+            (copied / cell / "services").mkdir(parents=True, exist_ok=True)
+            shutil.copy(catalogue_folder() / cell / name, copied / cell / name)
     shutil.copy(catalogue_folder() / "moves.yml", copied)
     return copied
+
+
+def read(file: Path) -> Any:
+    return yaml.load(file.read_bytes(), Loader=FAST_LOADER)
+
+
+def write(file: Path, said: Any) -> None:
+    file.write_text(yaml.dump(said, Dumper=FAST_DUMPER, sort_keys=False))
 
 
 CELL = "hosted/cell.yml"
@@ -423,7 +438,7 @@ def test_a_field_that_is_not_valid_is_refused_by_file_field_and_value(
     folder: Path, name: str, spoil: Callable[[Any], Any], parts: list[str]
 ) -> None:
     file = folder / name
-    file.write_text(yaml.safe_dump(spoil(yaml.safe_load(file.read_text())), sort_keys=False))
+    write(file, spoil(read(file)))
     with pytest.raises(InvalidField) as caught:
         load(folder)
     message = caught.value.message
@@ -447,7 +462,7 @@ def test_a_field_that_is_not_valid_is_refused_by_file_field_and_value(
         (b"name: a\n---\nname: b\n", "expected a single document"),
         (b"name: !!python/name:os.system\n", "could not determine a constructor"),
         (b"x" * 300_000, "is larger than 256 KiB"),
-        (b"[" * 100_000, "too deeply"),  # libyaml would end the process
+        (b"- " * 30_000, "too deeply"),  # libyaml would end the process
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(folder: Path, content: bytes, part: str) -> None:
@@ -517,9 +532,10 @@ def test_a_file_at_a_place_that_is_not_read_is_refused(folder: Path, name: str) 
 
 
 def test_what_an_editor_leaves_is_no_part_of_the_catalogue(folder: Path) -> None:
+    before = plain(load(folder))
     (folder / "hosted/services/.#automl.yml").symlink_to("somebody@somewhere.4711")
     (folder / "hosted/services/automl.yml~").write_text("name: before\n")
-    assert plain(load(folder)) == plain(CATALOGUE)
+    assert plain(load(folder)) == before
 
 
 @pytest.mark.parametrize(
@@ -531,16 +547,15 @@ def test_what_an_editor_leaves_is_no_part_of_the_catalogue(folder: Path) -> None
     ],
 )
 def test_a_name_means_one_thing(folder: Path, name: str, spoil: Callable[[Any], Any], part: str) -> None:
-    said = spoil(yaml.safe_load((folder / SERVICE).read_text()))
-    (folder / "hosted/services" / name).write_text(yaml.safe_dump(said))
+    write(folder / "hosted/services" / name, spoil(read(folder / SERVICE)))
     with pytest.raises(InvalidField, match=part):
         load(folder)
 
 
 def test_adding_a_service_changes_a_file_and_no_code(folder: Path) -> None:
-    said = yaml.safe_load((folder / SERVICE).read_text())
-    said["name"] = "Another service"
-    (folder / "hosted/services/another-service.yml").write_text(yaml.safe_dump(said))
+    write(
+        folder / "hosted/services/another-service.yml", {**read(folder / SERVICE), "name": "Another service"}
+    )
     catalogue = load(folder)
     assert find(catalogue, "another service").id == "another-service"
     assert "another-service" in grid(catalogue, 80)
