@@ -26,6 +26,7 @@ from azure.ai.ml.entities import (
 
 from academy.audit.chain import Sealed, breaks
 from academy.audit.record import Kind, Link, Record, Relation
+from academy.errors import ServiceUnavailable
 from academy.evidence.digests import tree
 from academy.paths import read_json
 from academy.service import kept_records
@@ -234,6 +235,16 @@ def test_the_trail_is_for_the_owner(trail: Trail) -> None:
     bad = {"Authorization": f"Bearer {trail.service.token}"}
     answer = httpx.get(f"{trail.service.info.address}{kept_records.RECORDS}?after=-1", headers=bad)
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "ValidationError")
+
+
+@pytest.mark.parametrize("path", ["RECORDS", "HEAD"])
+def test_a_running_service_from_before_the_audit_trail_is_named(
+    service: Service, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setattr(kept_records, path, "/academy/audit/of-another-age")
+    records = KeptRecords(service.info)
+    with pytest.raises(ServiceUnavailable, match=r"started before .* 'academy down' ends it"):
+        records.head() if path == "HEAD" else records.read()
 
 
 @pytest.fixture

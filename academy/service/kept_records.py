@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from academy.audit.chain import Head, Sealed
+from academy.errors import AcademyError, ServiceUnavailable
 from academy.service.loopback import Loopback
 from academy.service.process import ServiceInfo
 
@@ -16,6 +18,9 @@ PAGE = 100
 
 # The service first records what is not on record yet, and a large model takes a while to hash.
 _TIMEOUT_S = 600.0
+
+# A service without these routes takes them for a blob's address, which wants more.
+_NO_SUCH_ROUTE = (400, 404)
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class KeptRecords:
         found: list[Sealed] = []
         query = {"top": PAGE, **({} if id is None else {"id": id})}
         while True:
-            page = self._loopback.get(RECORDS, after=after, **query)["value"]
+            page = self._get(RECORDS, after=after, **query)["value"]
             found += [Sealed.from_json(item) for item in page]
             if len(page) < PAGE:
                 return found
@@ -37,9 +42,16 @@ class KeptRecords:
 
     def head(self) -> Head:
         """Return the head as it was noted apart from the records."""
-        found = self._loopback.get(HEAD)
+        found = self._get(HEAD)
         return Head(found["sequence"], found["hash"])
 
-    @property
-    def _loopback(self) -> Loopback:
-        return Loopback(self.info, _TIMEOUT_S)
+    def _get(self, path: str, **query: object) -> dict[str, Any]:
+        try:
+            return Loopback(self.info, _TIMEOUT_S).get(path, **query)
+        except AcademyError as error:
+            if error.http_status not in _NO_SUCH_ROUTE:
+                raise
+            raise ServiceUnavailable(
+                f"The service of {self.info.home} was started before this Academy was installed, and knows "
+                "of no audit trail. 'academy down' ends it, 'academy up' starts the new one."
+            ) from error
