@@ -433,7 +433,9 @@ SPOILT: list[tuple[str, Callable[[Any], Any], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("name", "spoil", "parts"), SPOILT, ids=lambda value: str(value)[:60])
+@pytest.mark.parametrize(
+    ("name", "spoil", "parts"), SPOILT, ids=[f"{name}: {parts[0]}" for name, _, parts in SPOILT]
+)
 def test_a_field_that_is_not_valid_is_refused_by_file_field_and_value(
     folder: Path, name: str, spoil: Callable[[Any], Any], parts: list[str]
 ) -> None:
