@@ -219,14 +219,29 @@ def test_a_last_record_that_was_made_anew_is_not_the_one_that_the_head_names(
     assert [one.sequence for one in breaks(own.read(), own.head())] == [4]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "{",
+        "[]",
+        '{"sequence": 1}',
+        *(f'{{"sequence": {odd}, "hash": ""}}' for odd in ("-1", "1e300", "1e999")),
+        "",
+    ],
+)
 def test_a_head_that_cannot_be_read_is_named_and_stops_no_record(
-    own: ServiceLedger, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    own: ServiceLedger, tmp_path: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    (tmp_path / "own-head.json").write_text("{")
+    head = tmp_path / "own-head.json"
+    head.unlink()
+    if damage:
+        head.write_text(damage)
+    else:
+        head.mkdir()
     own.append(record("after"))
     assert [one.body["name"] for one in own.read()] == ["a", "b", "c", "after"]
     assert "own-head.json" in caplog.text
-    with pytest.raises(AcademyError, match=r"own-head\.json is not what Academy wrote"):
+    with pytest.raises(AcademyError, match=r"own-head\.json (is not what Academy wrote|cannot be read)"):
         own.head()
 
 

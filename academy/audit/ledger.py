@@ -16,9 +16,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row, func, select, text
 
 from academy.audit.chain import Head, Sealed, seal
+from academy.audit.head_file import HeadFile
 from academy.audit.record import Kind, Record
 from academy.errors import AcademyError
-from academy.paths import read_json, write_json
 from academy.store.database import transaction
 from academy.store.tables import audit, ledger
 
@@ -44,7 +44,7 @@ class ServiceLedger:
     def __init__(self, engine: Engine, head_file: Path) -> None:
         self._engine = engine
         self._reading = engine.execution_options(reads_only=True)
-        self._head_file = head_file
+        self._noted_in = HeadFile(head_file, "the database", mode=0o600)
         self._lock = threading.Lock()
 
     def append(self, record: Record) -> Sealed:
@@ -87,14 +87,7 @@ class ServiceLedger:
 
     def head(self) -> Head:
         """Return the head as it was noted apart from the records."""
-        try:
-            value = read_json(self._head_file)
-            return Head() if value is None else Head(int(value["sequence"]), str(value["hash"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise AcademyError(
-                f"{self._head_file} is not what Academy wrote: it names no record. "
-                "Take it from a copy, or delete it; the records themselves are in the database."
-            ) from error
+        return self._noted_in.read()
 
     def last_act(self) -> int:
         """Return the audit log's sequence number up to which all is on record.
@@ -158,10 +151,10 @@ class ServiceLedger:
 
     def _note(self, head: Head) -> None:
         try:
-            write_json(self._head_file, {"sequence": head.sequence, "hash": head.hash}, mode=0o600)
+            self._noted_in.write(head)
         except OSError:
             # The record is kept, and a head that is behind is no break.
-            logger.exception("The head of the audit trail could not be noted in %s.", self._head_file)
+            logger.exception("The head of the audit trail could not be noted in %s.", self._noted_in.path)
 
 
 def _one_after_another(connection: Connection) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from academy.audit.chain import Break, Head, Sealed, canonical, seal
+from academy.audit.head_file import HeadFile
 from academy.audit.record import Record
 from academy.errors import AcademyError, StorageFull
-from academy.paths import AuditFolder, read_json, write_atomic, write_json
+from academy.paths import AuditFolder, write_atomic
 
 # The records are worth keeping with the code; the rest is large, and can be made anew.
 GITIGNORE = "# Keep ledger.jsonl and head.json with the code.\n*\n!.gitignore\n!ledger.jsonl\n!head.json\n"
@@ -66,7 +67,7 @@ class LocalLedger:
             after = last if last.sequence > noted.sequence else noted
             sealed = seal(record.to_json(), at=datetime.now(UTC).isoformat(), after=after)
             self._write(canonical(sealed.to_json()) + b"\n", at=kept)
-            write_json(self.folder.head_file, {"sequence": sealed.sequence, "hash": sealed.hash})
+            self._noted_in.write(Head(sealed.sequence, sealed.hash))
         return sealed
 
     def read(self, *, id: str | None = None, after: int = 0) -> Sequence[Sealed]:
@@ -88,14 +89,7 @@ class LocalLedger:
 
     def head(self) -> Head:
         """Return the head as it was noted apart from the records."""
-        try:
-            value = read_json(self.folder.head_file)
-            return Head() if value is None else Head(int(value["sequence"]), str(value["hash"]))
-        except (ValueError, KeyError, TypeError) as error:
-            raise AcademyError(
-                f"{self.folder.head_file} is not what Academy wrote: it names no record. "
-                "Take it from a copy, or delete it; the records themselves are in ledger.jsonl."
-            ) from error
+        return self._noted_in.read()
 
     def damage(self) -> list[Break]:
         """Return the lines that hold no record, a last one that was torn by a kill left out."""
@@ -134,6 +128,10 @@ class LocalLedger:
                 write_atomic(self.folder.gitignore_file, GITIGNORE, durable=False)
             with open(self.folder.ledger_file, "ab"):
                 pass
+
+    @property
+    def _noted_in(self) -> HeadFile:
+        return HeadFile(self.folder.head_file, self.folder.ledger_file.name)
 
     def _lines(self) -> Iterator[bytes]:
         try:
