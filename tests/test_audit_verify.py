@@ -293,6 +293,7 @@ def test_an_export_is_checked_without_its_ledger(exported: dict[str, Any]) -> No
     ("change", "expected"),
     [
         (lambda v: v["records"][0]["body"].update(who="mallory"), (1, "record")),
+        (lambda v: v["records"][0]["body"]["metrics"].update(loss=float("inf")), (1, "record")),
         (lambda v: v["records"][1].update(at="2020-01-01T00:00:00+00:00"), (3, "record")),
         (lambda v: v["head"].update(hash="ab" * 32), (4, "head")),
         (lambda v: v["records"].reverse(), (3, "chain")),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from academy.audit.chain import START, Break, Head, Sealed, breaks, seal
+from academy.audit.chain import START, Break, Head, Sealed, breaks
 from academy.audit.content import Contents
 from academy.audit.export import FromRuns, LocalRuns
 from academy.audit.finding import Unreadable, record_in
@@ -80,7 +80,7 @@ def verify_part(records: Sequence[Sealed], head: Head) -> Verification:
     shelf = Shelf(records)
     before: Sealed | None = None
     for sealed in records:
-        if seal(sealed.body, at=sealed.at, after=Head(sealed.sequence - 1, sealed.previous)) != sealed:
+        if not sealed.is_whole:
             text = f"Record {sealed.sequence} was changed after it was sealed."
             findings.differs(sealed.sequence, "record", text)
         _follows(findings, sealed, before)
