@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,8 +20,6 @@ from academy.jobs.fresh import FreshEnvironment
 from academy.paths import writable_environment_cache
 from academy.reproduction.errors import NotReproducible
 from academy.reproduction.scratch import scratch
-
-Say = Callable[[str], None]
 
 PYPI = "https://pypi.org/simple"
 
@@ -82,7 +80,7 @@ def pinned(recorded: Sequence[Package]) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def rebuilt(rebuild: Rebuild, what: str, say: Say) -> Iterator[BuiltEnvironment]:
+def rebuilt(rebuild: Rebuild, what: str) -> Iterator[BuiltEnvironment]:
     """Build the environment in a folder that is gone after the block, in which it can be used.
 
     Raises
@@ -94,7 +92,7 @@ def rebuilt(rebuild: Rebuild, what: str, say: Say) -> Iterator[BuiltEnvironment]
     above.mkdir(parents=True, exist_ok=True)
     # Beside the cache's own: uv links the files there instead of copying them.
     with scratch("reproduction-", above) as folder:
-        yield _built(rebuild, what, say, folder)
+        yield _built(rebuild, what, folder)
 
 
 def source(environment: Mapping[str, str]) -> str:
@@ -107,9 +105,9 @@ def source(environment: Mapping[str, str]) -> str:
     return f"the package index {parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()}"
 
 
-def _built(rebuild: Rebuild, what: str, say: Say, folder: Path) -> BuiltEnvironment:
+def _built(rebuild: Rebuild, what: str, folder: Path) -> BuiltEnvironment:
     try:
-        return build(rebuild.spec, log=say, cache=folder)
+        return build(rebuild.spec, log=_unsaid, cache=folder)
     except EnvironmentBuildError as error:
         culprit = _culprit(error.message)
         named = f"the package {culprit}" if culprit else "a package"
@@ -117,6 +115,10 @@ def _built(rebuild: Rebuild, what: str, say: Say, folder: Path) -> BuiltEnvironm
             f"The environment of {what} cannot be built anew: {named} cannot be had from "
             f"{source(os.environ)}. Nothing was run, and nothing is left behind.\n{error.message}"
         ) from error
+
+
+def _unsaid(_line: str) -> None:
+    """Take a line of the build, which is in the error if it fails."""
 
 
 def _culprit(text: str) -> str | None:

@@ -107,7 +107,7 @@ def _environment(rebuild: Rebuild, what: str, say: Say) -> Environment:
         say("It ran in Academy's own Python, which is not built anew: its packages are compared.")
         return compared(rebuild, own().site, rebuild.recorded.python)
     say(f"Building the environment {rebuild.spec.label!r} anew …")
-    with rebuilt(rebuild, what, _unsaid) as built:
+    with rebuilt(rebuild, what) as built:
         return compared(rebuild, built.site, interpreters.find(rebuild.spec.python).version)
 
 
@@ -133,7 +133,3 @@ def _notes(id: str, properties: Mapping[str, Any], compute: bool, jobs: ServiceJ
         said.append(f"The compute {name!r} is not there any more: the new job ran as a serverless one.")
     why = jobs.why(id)
     return [*said, f"The new job says: {why}"] if why else said
-
-
-def _unsaid(_line: str) -> None:
-    """Take a line of the build, which is in the error if it fails."""

@@ -59,7 +59,7 @@ def repeat_script(origin: Record, ledger: LocalLedger, wishes: Wishes, say: Say)
     ledger.prepare()
     say(f"Building the environment of {what} anew …")
     with contextlib.ExitStack() as held:
-        built = held.enter_context(rebuilt(rebuild, what, _unsaid))
+        built = held.enter_context(rebuilt(rebuild, what))
         python = interpreters.find(rebuild.spec.python).version
         environment = replace(compared(rebuild, built.site, python), text=f"of {what}")
         unlike = (*environment.differences, *environment.altered)
@@ -225,7 +225,3 @@ def _of_failure(record: Record, evidence: Evidence) -> Iterator[str]:
         "record and the data named with --data, and no other files."
     )
     yield from (note for note in evidence.notes if note.startswith("Not kept with the code"))
-
-
-def _unsaid(_line: str) -> None:
-    """Take a line of the build, which is in the error if it fails."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from academy.jobs.plan import CommandPlan
 from academy.jobs.record import Done, JobStatus
 from academy.paths import Home, JobFolder
 from academy.reproduction.repetition import names
+from academy.reproduction.wishes import Say
 from academy.service.loopback import Loopback
 from academy.store.ids import ResourceId
-
-Say = Callable[[str], None]
 
 _PAUSE_S = 0.2
 _MOST_NAMES = 1000
