@@ -122,8 +122,8 @@ def read_record(facts: Facts) -> None:
     )
 
 
-@check("register-model", parts=3)
-def register_model(facts: Facts) -> None:
+@check("register-from-run", parts=3)
+def register_from_run(facts: Facts) -> None:
     name = facts.value("model_name")
     outputs = _dictionary(facts, "body")["evidence"]["outputs"]
     versions = list(facts.ml_client.models.list(name=name))
