@@ -683,6 +683,8 @@ def test_secrets_in_a_shells_text_are_masked_and_code_is_not() -> None:
         ("env A=1 nohup .venv/bin/python src/go.py lr=2", "go", {"lr": "2"}),
         ("bash train.sh --layers 3 4", "train", {"layers": "3 4"}),
         ("./tool.sh --n -5", "tool", {"n": "-5"}),
+        ("bash -lc make --jobs 2", "bash", {"jobs": "2"}),
+        ("./tool -c setting", "tool", {"c": "setting"}),
     ],
 )
 def test_a_command_line_tells_the_name_and_the_parameters(

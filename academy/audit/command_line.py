@@ -15,6 +15,8 @@ NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 
 _PYTHON = re.compile(r"(python|pypy)(\d+(\.\d+)?t?)?")
+_SHELL = re.compile(r"(ba|da|k|z)?sh")
+_TEXT_FOLLOWS = re.compile(r"-[a-z]*c")
 # How far a script's first lines are read: those that pip writes for long paths have the Python in the second.
 _HEADER_BYTES = 1024
 _IN_SHELL = re.compile(rb"exec' (?:\"([^\"]+)\"|(\S+))")
@@ -87,6 +89,8 @@ def script(command: Sequence[str]) -> tuple[str, Sequence[str]]:
     if not _is_python(name):
         if len(rest) and rest[0].endswith(".sh"):
             name, rest = rest[0], rest[1:]
+        elif len(rest) and _SHELL.fullmatch(PurePath(name).name) and _TEXT_FOLLOWS.fullmatch(rest[0]):
+            rest = rest[2:]  # a program, and no parameter
         return _stem(name), rest
     while rest:
         word = rest.pop(0)
