@@ -18,7 +18,7 @@ from sqlalchemy import Engine, text
 
 from academy.audit.chain import Head, Ledger, breaks
 from academy.audit.ledger import ServiceLedger
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local.ledger import LocalLedger
 from academy.audit.record import Kind, Link, Record, Relation
 from academy.errors import AcademyError
 from academy.evidence.evidence import FileHash, Tree

@@ -13,13 +13,13 @@ import pytest
 from azure.ai.ml.entities import Model
 
 from academy.audit.chain import Head, Sealed, breaks
-from academy.audit.code_files import code_files
 from academy.audit.finding import whole
 from academy.audit.lineage import called
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local.code_files import code_files
+from academy.audit.local.ledger import LocalLedger
+from academy.audit.local.snapshot import keep, taken
 from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.same_content import writer
-from academy.audit.snapshot import keep, taken
 from academy.audit.verification import Verification
 from academy.audit.verify import verify
 from academy.evidence import digests

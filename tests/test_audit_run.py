@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from academy.audit import code_files, command_line, mlflow_database, snapshot
 from academy.audit.chain import breaks
-from academy.audit.ignored import Ignored
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local import code_files, command_line, mlflow_database, snapshot
+from academy.audit.local.ignored import Ignored
+from academy.audit.local.ledger import LocalLedger
 from academy.audit.record import Kind, Record, Relation
 from academy.evidence import digests, secrecy
 from academy.experiments.database import ensure_template
@@ -706,7 +706,7 @@ def test_which_python_a_script_runs_is_said_to_be_guessed(tmp_path: Path) -> Non
 
 def test_nothing_slow_is_imported_before_the_command_starts() -> None:
     slow = ("mlflow", "azure", "sqlalchemy", "pandas", "numpy", "starlette", "alembic", "cryptography")
-    text = "import sys, academy.cli.audit_run, academy.audit.local_run; print(*sys.modules)"
+    text = "import sys, academy.cli.audit_run, academy.audit.local.run; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout
     assert not {name.partition(".")[0] for name in loaded.split()} & set(slow)
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from academy.audit.code_files import code_files
 from academy.audit.export import Export, of_file
+from academy.audit.local.code_files import code_files
+from academy.audit.local.snapshot import keep, taken
 from academy.audit.record import Kind, Link, Relation
-from academy.audit.snapshot import keep, taken
 from academy.audit.verification import Verification
 from academy.audit.verify import check_noted, verify, verify_chain, verify_part
 from academy.errors import InvalidField

@@ -16,7 +16,7 @@ from azure.ai.ml import Input, Output, command
 from azure.ai.ml.entities import Data, Model
 
 from academy.audit.chain import Sealed
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local.ledger import LocalLedger
 from academy.audit.record import Kind
 from academy.paths import AuditFolder
 from academy.service.process import down

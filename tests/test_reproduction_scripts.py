@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local.ledger import LocalLedger
 from academy.audit.record import Record, Relation
 from academy.paths import AuditFolder, writable_environment_cache
 from tests.environments_wheels import waiting_source

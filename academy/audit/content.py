@@ -8,9 +8,9 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from academy.audit import snapshot
 from academy.audit.chain import Sealed
 from academy.audit.lineage import Shelf, key_of
+from academy.audit.local import snapshot
 from academy.audit.record import Kind, Record
 from academy.audit.verification import Findings
 from academy.evidence import digests, packages

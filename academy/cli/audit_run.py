@@ -12,7 +12,7 @@ import click
 from academy.cli.verb import ServiceCommand
 
 if TYPE_CHECKING:
-    from academy.audit.local_run import Outcome
+    from academy.audit.local.run import Outcome
 
 METRICS_SHOWN = 4
 
@@ -56,8 +56,8 @@ def run(
     hashes, every package, the machine, the command and its parameters, and the metrics. MLflow runs that the
     command makes are part of it.
     """
-    from academy.audit.local_request import Request
-    from academy.audit.local_run import run as run_recorded
+    from academy.audit.local.request import Request
+    from academy.audit.local.run import run as run_recorded
 
     if not command:
         raise click.UsageError("Give the command behind '--': academy audit run -- python train.py")

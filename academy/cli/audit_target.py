@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from academy.audit.chain import Sealed
     from academy.audit.export import LocalRuns
     from academy.audit.finding import Records
-    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.local.ledger import LocalLedger
     from academy.service.loopback import Loopback
     from academy.service.process import ServiceInfo
 
@@ -162,7 +162,7 @@ def opened_all(scope: Scope, options: Mapping[str, Any]) -> tuple[Opened, ...]:
 
     A service is not started for that, unless there are no local runs.
     """
-    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.local.ledger import LocalLedger
     from academy.service.process import status
 
     is_said = any(value is not None for value in options.values()) or _home_is_given()
@@ -191,7 +191,7 @@ def _home_is_given() -> bool:
 
 def local_ledger(given: str | None) -> LocalLedger:
     """Return the records of local runs: of the folder given, or of the nearest one upwards that has some."""
-    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.local.ledger import LocalLedger
 
     start = Path.cwd() if given is None else Path(given).expanduser().absolute()
     if given is None:
@@ -250,7 +250,7 @@ def _of_service(info: ServiceInfo, kind: Kind | None, options: Mapping[str, Any]
 
 
 def _runs_at_hand(options: Mapping[str, Any]) -> LocalLedger | None:
-    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.local.ledger import LocalLedger
 
     given = options.get("ledger")
     return local_ledger(given) if given is not None else LocalLedger.above(Path.cwd())

@@ -18,7 +18,7 @@ from academy.errors import InvalidField
 
 if TYPE_CHECKING:
     from academy.audit.chain import Sealed
-    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.local.ledger import LocalLedger
     from academy.audit.verification import Verification
 
 DELAY_S = 1.0
@@ -92,7 +92,7 @@ def _noted(sections: list[_Section], noted: str) -> list[_Section]:
 def _of_ledger(opened: Opened, all_: bool) -> list[_Section]:
     from academy.audit import verify as checks
     from academy.audit.finding import whole
-    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.local.ledger import LocalLedger
 
     if all_ and opened.target is not None:
         raise click.UsageError("--all checks all records. Leave it out to check one thing's.")

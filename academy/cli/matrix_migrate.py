@@ -163,7 +163,7 @@ def _subject(options: dict[str, Any]) -> tuple[Any, str]:
 
 
 def _sources(info: ServiceInfo, ledger: str | None) -> Sources:
-    from academy.audit.local_ledger import LocalLedger
+    from academy.audit.local.ledger import LocalLedger
     from academy.cli.audit_target import local_ledger
     from academy.migration.ends import Sources
     from academy.service.kept_records import KeptRecords

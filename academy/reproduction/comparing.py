@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from rapidfuzz import process
 
-from academy.audit.local_data import METRICS, MODEL
+from academy.audit.local.data import METRICS, MODEL
 from academy.audit.record import Record
 from academy.errors import InvalidField, choices
 from academy.evidence.evidence import Data

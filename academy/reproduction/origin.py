@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from academy.audit.chain import Sealed
 from academy.audit.finding import Records
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local.ledger import LocalLedger
 from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.same_content import writer
 from academy.audit.target import Target

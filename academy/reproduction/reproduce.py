@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from academy.audit.chain import Sealed
 from academy.audit.finding import Records
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local.ledger import LocalLedger
 from academy.audit.record import Kind
 from academy.audit.target import Target
 from academy.reproduction.jobs import repeat_job

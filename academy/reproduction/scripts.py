@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from academy.audit import claims, local_run, snapshot
-from academy.audit.local_ledger import LocalLedger
-from academy.audit.local_run import Outcome
-from academy.audit.mlflow_place import ARTIFACTS, TELEMETRY, TRACKING
+from academy.audit.local import claims, snapshot
+from academy.audit.local import run as local_run
+from academy.audit.local.ledger import LocalLedger
+from academy.audit.local.mlflow_place import ARTIFACTS, TELEMETRY, TRACKING
+from academy.audit.local.run import Outcome
 from academy.audit.record import Link, Record, Relation
 from academy.environments import interpreters
 from academy.environments.built import BuiltEnvironment

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote, urlsplit
 
-from academy.audit import snapshot
-from academy.audit.local_data import METRICS, MODEL
-from academy.audit.local_request import Request
+from academy.audit.local import snapshot
+from academy.audit.local.data import METRICS, MODEL
+from academy.audit.local.request import Request
 from academy.environments.built import BuiltEnvironment
 from academy.evidence.evidence import Data, Evidence
 from academy.paths import AuditFolder

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from academy.audit.foreground import asked_to_end
-from academy.audit.mlflow_runs import LoggedModel
+from academy.audit.local.foreground import asked_to_end
+from academy.audit.local.mlflow_runs import LoggedModel
 from academy.environments.folders import kept_hashes
 from academy.errors import InvalidField
 from academy.evidence import digests, sightings

@@ -8,9 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.audit import snapshot
-from academy.audit.command_line import Interpreter
-from academy.audit.snapshot import Snapshot
+from academy.audit.local import snapshot
+from academy.audit.local.command_line import Interpreter
+from academy.audit.local.snapshot import Snapshot
 from academy.errors import AcademyError
 from academy.evidence import code, software
 from academy.evidence.evidence import Git, Machine, Software

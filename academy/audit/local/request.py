@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.audit.foreground import End
-from academy.audit.local_data import Watched
-from academy.audit.mlflow_place import MLflowPlace
-from academy.audit.snapshot import Snapshot
+from academy.audit.local.data import Watched
+from academy.audit.local.foreground import End
+from academy.audit.local.mlflow_place import MLflowPlace
+from academy.audit.local.snapshot import Snapshot
 
 
 @dataclass(frozen=True)

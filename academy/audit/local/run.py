@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from academy.audit import claims, code_files, command_line, foreground, mlflow_place, snapshot
 from academy.audit.chain import Sealed
-from academy.audit.local_data import LocalData
-from academy.audit.local_ledger import LocalLedger
-from academy.audit.local_record import record_of
-from academy.audit.local_request import Before, Ended, Request
+from academy.audit.local import claims, code_files, command_line, foreground, mlflow_place, snapshot
+from academy.audit.local.data import LocalData
+from academy.audit.local.ledger import LocalLedger
+from academy.audit.local.record import record_of
+from academy.audit.local.request import Before, Ended, Request
+from academy.audit.local.snapshot import Snapshot
+from academy.audit.local.surroundings import Survey
 from academy.audit.record import Record
-from academy.audit.snapshot import Snapshot
-from academy.audit.surroundings import Survey
 from academy.errors import AcademyError
 from academy.paths import AuditFolder
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.audit.ignored import AMLIGNORE, GITIGNORE, Ignored
+from academy.audit.local.ignored import AMLIGNORE, GITIGNORE, Ignored
 from academy.paths import AuditFolder
 
 # Code is small. What is beyond these is data, or a folder that holds more than one project.

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from academy.audit.local_ledger import LocalLedger
+from academy.audit.local.ledger import LocalLedger
 from academy.errors import Conflict
 from academy.paths import AuditFolder, checked_name
 

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from academy.audit import claims, mlflow_database, mlflow_folder
-from academy.audit.command_line import Interpreter
-from academy.audit.mlflow_runs import NotReadable, TrackedRun
+from academy.audit.local import claims, mlflow_database, mlflow_folder
+from academy.audit.local.command_line import Interpreter
+from academy.audit.local.mlflow_runs import NotReadable, TrackedRun
 from academy.evidence.credentials import printable, without_credentials
 from academy.paths import AuditFolder, tracking_template
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from academy.audit.code_files import CodeFiles
+from academy.audit.local.code_files import CodeFiles
 from academy.errors import AcademyError, NotFound
 from academy.evidence import digests
 from academy.evidence.evidence import FileHash, Tree

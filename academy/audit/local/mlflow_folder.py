@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from academy.audit.mlflow_runs import LoggedModel, NotReadable, TrackedRun, local, models_in
+from academy.audit.local.mlflow_runs import LoggedModel, NotReadable, TrackedRun, local, models_in
 
 _META = "meta.yaml"
 _PARENT_TAG = "mlflow.parentRunId"

@@ -7,13 +7,13 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 
-from academy.audit import command_line, mlflow_runs
-from academy.audit.foreground import End
-from academy.audit.local_data import LocalData
-from academy.audit.local_request import Before, Ended, Request
-from academy.audit.mlflow_runs import TrackedRun
+from academy.audit.local import command_line, mlflow_runs
+from academy.audit.local.data import LocalData
+from academy.audit.local.foreground import End
+from academy.audit.local.mlflow_runs import TrackedRun
+from academy.audit.local.request import Before, Ended, Request
+from academy.audit.local.surroundings import Surroundings
 from academy.audit.record import Kind, Link, Record, Relation
-from academy.audit.surroundings import Surroundings
 from academy.evidence import secrecy
 from academy.evidence.credentials import printable
 from academy.evidence.evidence import Evidence

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from academy.audit.mlflow_runs import LoggedModel, NotReadable, TrackedRun, local, models_in
+from academy.audit.local.mlflow_runs import LoggedModel, NotReadable, TrackedRun, local, models_in
 
 _PATIENCE_S = 5.0
 # MLflow writes this for infinity.
