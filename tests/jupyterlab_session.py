@@ -76,8 +76,11 @@ def jupyterlab(root: Path) -> Iterator[JupyterLab]:
         yield JupyterLab(root, port, _token(root / "log", port, process))
     finally:
         process.terminate()
-        process.wait(60)
-        down(Home(root / "home"))
+        try:
+            process.wait(60)
+        finally:
+            process.kill()
+            down(Home(root / "home"))
 
 
 def _write_labs(collection: Collection) -> None:

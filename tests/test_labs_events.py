@@ -107,7 +107,8 @@ def test_a_home_from_before_there_were_labs_is_brought_up_to_date(url: str) -> N
     older = create_engine(url)
     with older.begin() as connection:
         metadata.create_all(connection)
-        connection.execute(text("DROP TABLE lab_events"))
+        for later in ("lab_events", "ledger"):
+            connection.execute(text(f"DROP TABLE {later}"))
         connection.execute(revisions.insert().values(version_num="0001"))
         connection.execute(text("INSERT INTO labels VALUES ('models/m', 'production', '3')"))
     older.dispose()

@@ -124,5 +124,7 @@ def test_the_matrix_answers_questions_and_has_a_text_form_later(running: Jupyter
     expect(static.get_by_text("Unmanaged fits best.")).to_be_visible()
     expect(page.get_by_text("Error displaying widget")).to_be_hidden()
     expect(live).to_have_count(0)
+    # A JupyterLab that is asked to end while a kernel is starting never does.
+    expect(idle(page)).to_be_visible(timeout=TIMEOUT_MS)
     page.close()
     end_kernels(running)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +63,12 @@ def run(
         raise click.UsageError("Give the command behind '--': academy audit run -- python train.py")
     request = Request(command, Path.cwd(), name, data, output, metrics_file)
     outcome = run_recorded(request, os.environ)
-    with contextlib.suppress(OSError):  # where nobody reads any more, the status is still the command's
+    try:
         _say(outcome)
+    except OSError:
+        # Nobody reads any more. What waits to be written would fail once more at the end, and change the
+        # exit status from the command's to 120.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
     if outcome.failure is not None and outcome.exit_status == 0:
         raise SystemExit(outcome.failure.exit_status)
     raise SystemExit(outcome.exit_status)
