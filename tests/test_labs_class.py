@@ -55,6 +55,7 @@ def recipe(tmp_path: Path) -> Path:
 # Measuring
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(480)
 def test_the_command_measures_this_machine_and_leaves_nothing(tmp_path: Path) -> None:
     before = {process.pid for process in psutil.process_iter()}

@@ -22,6 +22,7 @@ log(accuracy=LogisticRegression(max_iter=1000).fit(features, target).score(featu
 """
 
 
+@pytest.mark.slow
 def test_a_curated_environment_is_built_from_its_lock(service: Service, tmp_path: Path) -> None:
     bench = Bench(service, tmp_path, service.client())
     name = bench.submit(code(tmp_path / "src", SCRIPT), f"azureml:AzureML-{ENVIRONMENT}@latest")
