@@ -90,6 +90,20 @@ def test_a_service_is_shown_by_id_or_name(home: Path, name: str) -> None:
     assert show(home, name).stdout.startswith("Azure Databricks (databricks)\nIn the cell hosted; also in")
 
 
+@pytest.mark.parametrize("name", ["Azure Kubernetes Service", "AKS", "azure container service", "ACS"])
+def test_a_name_goes_without_what_stands_in_parentheses_and_by_it_alone(home: Path, name: str) -> None:
+    assert show(home, name).stdout.startswith("Azure Kubernetes Service (AKS) (aks)\n")
+
+
+def test_hybrid_and_cloud_are_explained(home: Path) -> None:
+    hybrid = "Hybrid: machines that you run, in the house or rented."
+    cloud = "Cloud: machines that the platform runs."
+    assert f"{hybrid} {cloud}" in " ".join(show(home).stdout.split())
+    assert f"{hybrid} {cloud}" in " ".join(on_terminal(home, 50))
+    assert show(home, "developer").stdout.splitlines()[1] == hybrid
+    assert show(home, "managed").stdout.splitlines()[1] == cloud
+
+
 def test_an_unknown_name_is_refused_with_the_names(home: Path) -> None:
     found = show(home, "hostd")
     assert (found.returncode, found.stdout) == (3, "")

@@ -54,7 +54,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "stage": tuple(Stage),
     "data": (None, *DataPlace),
     "operator": (None, *Operator),
-    "traffic": tuple(Traffic),
+    "traffic": (None, *Traffic),
     "latency": (None, *Latency),
     "budget": tuple(Budget),
     "hardware": tuple(Hardware),
@@ -290,12 +290,10 @@ def test_reasons_name_fields_of_needs_and_end_as_sentences() -> None:
 def test_dropping_a_need_never_refuses_more(name: str) -> None:
     compared = 0
     for needs in SOME_NEEDS:
-        if name == "traffic" and needs.stage is Stage.INFERENCE:
-            continue  # without it there is no question
         fewer = without(needs, name)
         compared += fewer != needs
         assert_no_more_refused(placed(answer(needs)), fewer)
-    assert compared > 20 or name in ("traffic", "latency", "model")
+    assert compared > 20 or name in ("latency", "model")
 
 
 def test_fewer_languages_and_more_skills_never_refuse_more() -> None:
@@ -450,7 +448,7 @@ CONTRADICTING: list[tuple[dict[str, Any], str, str]] = [
     ({"stage": "training", "traffic": "steady"}, "stage is 'training'", "traffic is 'steady'"),
     ({"stage": "training", "latency": "hours"}, "stage is 'training'", "latency is 'hours'"),
     ({"stage": "training", "model": "ready_made"}, "stage is 'training'", "model is 'ready_made'"),
-    ({"stage": "inference"}, "stage is 'inference'", "traffic is 'none'"),
+    ({"stage": "inference", "traffic": "none"}, "stage is 'inference'", "traffic is 'none'"),
     (
         {"stage": "inference", "traffic": "bulk", "latency": "interactive"},
         "traffic is 'bulk'",
@@ -500,6 +498,38 @@ def test_all_contradictions_are_named_at_once() -> None:
         Needs.from_mapping({"stage": "training", "traffic": "bulk", "latency": "seconds"}, "team.yml")
     assert caught.value.message.startswith("team.yml: These needs contradict each other.")
     assert caught.value.message.count("leave") == 2
+
+
+def test_traffic_that_is_not_said_is_no_contradiction_but_worth_saying() -> None:
+    found = recommend(Needs(Stage.INFERENCE))
+    assert found.best is not None
+    (note,) = found.notes
+    assert "decides much" in note
+    assert "(--traffic on the command line)" in note
+    assert recommend(SERVING).notes == recommend(TRAINING).notes == ()
+    assert recommend(replace(TRAINING, traffic=Traffic.NONE)).cells == recommend(TRAINING).cells
+    with pytest.raises(InvalidField, match="data is 'on_premises' and operator is 'platform'") as caught:
+        Needs(Stage.INFERENCE, data=DataPlace.ON_PREMISES, operator=Operator.PLATFORM)
+    assert "traffic" not in caught.value.message
+
+
+def test_traffic_that_is_not_said_may_be_steady_or_come_singly() -> None:
+    paid_by_use = recommend(Needs(Stage.INFERENCE, budget=Budget.PAY_PER_USE))
+    assert said_of(paid_by_use, "managed-online-endpoint") == {"against budget", "for changes"}
+    at_once = recommend(Needs(Stage.INFERENCE, latency=Latency.INTERACTIVE))
+    assert placed(at_once)["managed", "batch-endpoint"].is_refused
+
+
+def test_data_on_ones_own_machines_is_not_said_to_be_in_the_cloud() -> None:
+    needs = replace(SERVING, data=DataPlace.TENANT, budget=Budget.OWN_MACHINES)
+    found = placed(recommend(needs))
+    fitting = [one for one in found.values() if not one.is_refused]
+    assert "kubernetes" in {one.id for one in fitting}
+    for one in fitting:
+        (text,) = (reason.text for reason in one.reasons if reason.need == "data")
+        assert text == "The data stays on machines of your own."
+    rented = placed(recommend(replace(needs, budget=Budget.ANY)))["managed", "functions"]
+    assert "The data stays in the cloud, in your own subscription." in [one.text for one in rented.reasons]
 
 
 def test_unknown_language_is_no_error_but_is_said() -> None:
@@ -562,6 +592,21 @@ def test_recommendation_reads_as_text_where_it_is_printed_or_is_a_cells_result()
     found = recommend(SERVING)
     assert str(found) == found.text()
     assert pretty(found) == str(found)
+    assert repr(found) == "<Recommendation: managed, unmanaged; print() shows the reasons>"
+    nothing = recommend(Needs.from_mapping(yaml.safe_load(nothing_fits_file().read_text())["needs"]))
+    assert repr(nothing) == "<Recommendation: nothing fits; print() shows the reasons>"
+
+
+def test_text_says_what_points_are_where_there_are_some() -> None:
+    found = recommend(SERVING)
+    said = "A cell's are its own and those of its best service."
+    assert said in " ".join(found.text().split())
+    for cell in found.cells:
+        signs = {Weight.FOR: 1, Weight.AGAINST: -1}
+        own = sum(signs[reason.weight] * reason.points for reason in cell.reasons)
+        assert cell.score == own + cell.services[0].score
+    _, nothing = case(nothing_fits_file())
+    assert said not in " ".join(nothing.text().split())
 
 
 def asked(*arguments: str) -> Result:

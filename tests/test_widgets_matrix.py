@@ -238,6 +238,27 @@ def test_questions_about_requests_are_asked_for_inference_alone(show: Any) -> No
     expect(shown.page.get_by_role("alert")).to_be_hidden()
 
 
+def test_requests_of_which_nothing_is_said_are_shown_so_and_answered(show: Any) -> None:
+    shown = show(matrix(stage="inference"))
+    requests = shown.page.get_by_label("Requests come", exact=True)
+    assert requests.evaluate("one => one.selectedOptions[0].text") == "not said"
+    expect(shown.page.get_by_text("How requests come decides much")).to_be_visible()
+    assert shown.widget.recommendation is not None
+    shown.answer("Requests come", "steadily")
+    expect(shown.page.get_by_text("How requests come decides much")).to_be_hidden()
+    shown.answer("Requests come", "not said")
+    expect(shown.page.get_by_text("How requests come decides much")).to_be_visible()
+    expect(shown.page.get_by_role("alert")).to_be_hidden()
+
+
+def test_hybrid_and_cloud_are_explained(show: Any) -> None:
+    widget = matrix()
+    said = "Hybrid: machines that you run, in the house or rented. Cloud: machines that the platform runs."
+    expect(show(widget).page.get_by_text(said)).to_be_visible()
+    assert f"<p>{said}</p>" in widget.text_forms()["text/html"]
+    assert said in " ".join(widget.text_forms()["text/plain"].split())
+
+
 def test_start_again_forgets_the_answers(show: Any) -> None:
     shown = show(matrix(stage="training", skills={"spark"}))
     expect(shown.page.get_by_label("Stage", exact=True)).to_have_value("training")
@@ -389,6 +410,12 @@ def test_the_text_says_how_to_ask_and_can_be_printed() -> None:
     text = matrix().text_forms()["text/plain"]
     assert 'matrix(stage="inference"), or with "academy matrix recommend"' in text
     assert str(matrix()) == text
+
+
+def test_a_plain_prompt_shows_a_line() -> None:
+    shown = repr(matrix(stage="inference", traffic="steady"))
+    assert shown == "<MatrixWidget: managed, unmanaged; print() shows it as text>"
+    assert repr(matrix()) == "<MatrixWidget: no recommendation; print() shows it as text>"
 
 
 def test_needs_of_the_call_are_checked() -> None:

@@ -52,7 +52,11 @@ def _choice(kind: type[StrEnum]) -> click.Choice[str]:
 @click.option("--data", type=_choice(DataPlace), help="The widest place where the data may go.")
 @click.option("--operator", type=_choice(Operator), help="Who is to run the machines.")
 @click.option("--skill", "skills", type=_choice(Skill), multiple=True, help="What the team knows; repeat it.")
-@click.option("--traffic", type=_choice(Traffic), help="How requests come (inference).")
+@click.option(
+    "--traffic",
+    type=_choice(Traffic),
+    help="How requests come (inference); it decides much, and is worth saying.",
+)
 @click.option("--latency", type=_choice(Latency), help="How long an answer may take (inference).")
 @click.option("--budget", type=_choice(Budget), help="How the team can pay.")
 @click.option("--hardware", type=_choice(Hardware), help="The least that the work needs.")

@@ -10,13 +10,15 @@ from academy.matrix.fields import did_you_mean
 def find(catalogue: Catalogue, name: str) -> Cell | Service:
     """Return what ``name`` is the id, the name or a former name of; case does not matter.
 
+    Of ``Azure Kubernetes Service (AKS)``, what stands before the parentheses is enough, and what is in them.
+
     Raises
     ------
     NotFound
         There is none; the message says what was meant, perhaps, and what there is.
     """
     known = _by_name(catalogue)
-    found = known.get(bare(name))
+    found = known.get(bare(name)) or _by_part(catalogue).get(bare(name))
     if found is None:
         services = choices(service.id for service in catalogue.services())
         raise NotFound(
@@ -42,6 +44,17 @@ def _by_name(catalogue: Catalogue) -> dict[str, Cell | Service]:
         for name in names_of(service):
             found[name] = service
     return found | {bare(cell.id): cell for cell in catalogue.cells.values()}
+
+
+def _by_part(catalogue: Catalogue) -> dict[str, Service]:
+    """Return services by what stands before the parentheses that end a name of theirs, and in them."""
+    found: dict[str, Service] = {}
+    for service in catalogue.services():
+        for name in (service.name, *service.formerly):
+            before, opening, inner = name.removesuffix(")").rpartition("(")
+            if opening and name.endswith(")"):
+                found[bare(before)] = found[bare(inner)] = service
+    return found
 
 
 def _meant(name: str, known: dict[str, Cell | Service]) -> str:

@@ -78,7 +78,8 @@ class Needs:
 
     Each field takes an enum's member or its text, the sets any list of them: ``Needs(stage="training",
     skills={"python"})``. ``data`` is the widest place where the data may go. Of ``data``, ``operator``,
-    ``latency`` and ``model``, None means that it does not matter. ``skills`` empty means that the team can
+    ``latency`` and ``model``, None means that it does not matter; of ``traffic``, that nothing is said of it,
+    which is worth saying where a model is to answer. ``skills`` empty means that the team can
     learn what it takes. ``languages`` are those that the code is written in, each of which has to be
     possible; empty means any. ``offline`` says that it has to work without a connection to the cloud.
 
@@ -92,7 +93,7 @@ class Needs:
     data: DataPlace | None = None
     operator: Operator | None = None
     skills: frozenset[Skill] = frozenset()
-    traffic: Traffic = Traffic.NONE
+    traffic: Traffic | None = None
     latency: Latency | None = None
     budget: Budget = Budget.ANY
     hardware: Hardware = Hardware.CPU
@@ -157,7 +158,7 @@ _KINDS: Mapping[str, Any] = {
     "offline": bool,
     "model": ModelSource,
 }
-_MAY_BE_NONE = ("data", "operator", "latency", "model")
+_MAY_BE_NONE = ("data", "operator", "traffic", "latency", "model")
 
 
 def _read(kind: Any, value: Any, at: At, may_be_none: bool) -> Any:
@@ -199,7 +200,7 @@ def _writes_no_code(needs: Needs) -> bool:
 # What cannot be at the same time, and the ways out. Each names both fields and both values.
 CONTRADICTIONS: tuple[tuple[Callable[[Needs], bool], str], ...] = (
     (
-        lambda needs: needs.stage is Stage.TRAINING and needs.traffic is not Traffic.NONE,
+        lambda needs: needs.stage is Stage.TRAINING and needs.traffic not in (None, Traffic.NONE),
         "stage is {stage} and traffic is {traffic}, but nobody asks a model while it is trained: "
         "leave traffic out, or ask for stage 'inference'.",
     ),
@@ -215,8 +216,7 @@ CONTRADICTIONS: tuple[tuple[Callable[[Needs], bool], str], ...] = (
     ),
     (
         lambda needs: needs.stage is Stage.INFERENCE and needs.traffic is Traffic.NONE,
-        "stage is {stage} and traffic is {traffic}, as it is where nothing is said of it, but a model that "
-        "answers has requests: say traffic "
+        "stage is {stage} and traffic is {traffic}, but a model that answers has requests: say traffic "
         "'occasional', 'steady', 'spiky' or 'bulk', or ask for stage 'training'.",
     ),
     (

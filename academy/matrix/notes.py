@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import MISSING, fields, replace
 
-from academy.matrix.catalogue import Catalogue, CellId
+from academy.matrix.catalogue import Catalogue, CellId, Stage
 from academy.matrix.fields import did_you_mean
 from academy.matrix.finding import guests
 from academy.matrix.languages import canonical, known_languages
@@ -49,6 +49,16 @@ def unknown_languages(needs: Needs, catalogue: Catalogue) -> list[str]:
         "Where any language can be used, you bring it yourselves."
         for language in sorted(needs.languages)
         if canonical(language) not in keys
+    ]
+
+
+def unsaid_traffic(needs: Needs) -> list[str]:
+    """Say, where requests are to be answered and nothing is said of them, that it is worth saying."""
+    if needs.stage is not Stage.INFERENCE or needs.traffic is not None:
+        return []
+    return [
+        "How requests come decides much, and nothing is said of it: say traffic 'occasional', 'steady', "
+        "'spiky' or 'bulk' (--traffic on the command line)."
     ]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from academy.matrix.catalogue import Billing, Catalogue, Cell, CellId, Compute, Operator, Traits
 from academy.matrix.needs import Needs
-from academy.matrix.notes import NEEDS, candidates, unknown_languages, ways_out
+from academy.matrix.notes import NEEDS, candidates, unknown_languages, unsaid_traffic, ways_out
 from academy.matrix.ranked import RankedCell, RankedService, Reason, Weight
 from academy.matrix.reading import load
 from academy.matrix.recommendation import Recommendation
@@ -29,7 +29,8 @@ def recommend(needs: Needs, catalogue: Catalogue | None = None) -> Recommendatio
     found = _ranked(needs, catalogue)
     fitting = [cell for cell in found if not cell.is_refused]
     fitting.sort(key=lambda cell: (*_merit(cell), cell.id.compute is Compute.HYBRID))
-    notes = [*unknown_languages(needs, catalogue), *([] if fitting else ways_out(needs, catalogue))]
+    said = [*unknown_languages(needs, catalogue), *unsaid_traffic(needs)]
+    notes = [*said, *([] if fitting else ways_out(needs, catalogue))]
     out = tuple(cell for cell in found if cell.is_refused)
     return Recommendation(needs, tuple(fitting), out, tuple(notes))
 

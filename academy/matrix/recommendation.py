@@ -13,7 +13,7 @@ from academy.matrix.recommendation_text import Lines
 __all__ = ["RankedCell", "RankedService", "Reason", "Recommendation", "Weight"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recommendation:
     """All four cells: those that fit, best first, and those that were refused. ``cells`` may be empty.
 
@@ -42,9 +42,14 @@ class Recommendation:
             *map(lines.note, self.notes),
             *(lines.cell(cell, place) for place, cell in enumerate(self.cells, start=1)),
             *map(lines.refused_cell, self.refused),
+            lines.points() if self.cells else (),
             lines.end(),
         ]
         return "\n".join(line for part in parts for line in part).rstrip()
+
+    def __repr__(self) -> str:
+        names = ", ".join(str(cell.id) for cell in self.cells) or "nothing fits"
+        return f"<Recommendation: {names}; print() shows the reasons>"
 
     def __str__(self) -> str:
         return self.text()

@@ -19,6 +19,10 @@ _FOR_OF_OTHERS = 3
 _NARROWEST = 40
 
 _OF_EQUALS = "Of those with equal points, the one that leaves less to run and to learn comes first."
+_POINTS = (
+    "Points are those of the reasons: for (+) less against (-). A cell's are its own and those of its best "
+    "service."
+)
 _MARKS = {Weight.FOR: "+", Weight.AGAINST: "-", Weight.REFUSED: "x"}
 
 
@@ -75,6 +79,9 @@ class Lines:
         if self.everything or all(reason.need != "stage" for reason in why):
             yield from self._refused_services(cell.refused_services)
         yield ""
+
+    def points(self) -> Iterator[str]:
+        yield from self._wrapped(_POINTS)
 
     def end(self) -> Iterator[str]:
         if not self.everything:

@@ -19,6 +19,11 @@ from academy.matrix.catalogue import (
 from academy.matrix.finding import guests
 from academy.matrix.wording import KINDS, STAGES, trait_facts
 
+_MEANS = {
+    Compute.HYBRID: "Hybrid: machines that you run, in the house or rented.",
+    Compute.CLOUD: "Cloud: machines that the platform runs.",
+}
+
 # Below this the grid's two columns are too narrow to read, and the cells come one after another.
 _NARROWEST_GRID = 60
 _NARROWEST = 30
@@ -45,7 +50,7 @@ def grid(catalogue: Catalogue, width: int) -> str:
             parts = [_line(block, index).ljust(column) for block in blocks]
             lines.append(f"{_line(names, index):>{label}} | {parts[0]} | {parts[1]} |")
         lines.append(rule)
-    return "\n".join([*lines, "", *wrap(_ways(catalogue), width)])
+    return "\n".join([*lines, "", *wrap(_below(catalogue), width)])
 
 
 def cell_text(
@@ -69,7 +74,7 @@ def cell_text(
         ("Supported by", cell.supported_by),
         ("Upkeep", cell.upkeep),
     ]
-    lines = [*_heading(cell, width), "", *wrap(cell.definition, width)]
+    lines = [*_heading(cell, width), *wrap(_MEANS[cell.id.compute], width), "", *wrap(cell.definition, width)]
     lines += ["", "Use cases", *_bullets(cell.use_cases, width)]
     lines += ["", "Personas", *_bullets(cell.personas, width)]
     lines += ["", *_facts(facts, width), "", "Services"]
@@ -143,7 +148,11 @@ def _stacked(catalogue: Catalogue, width: int) -> str:
         lines = _tile(catalogue, cell, width - 2)
         where = f"{lines[0]} ({STAGES[cell.stage]}, {cell.compute})"
         parts.append("\n".join([*wrap(where, width), *(f"  {line}".rstrip() for line in lines[1:])]))
-    return "\n\n".join([*parts, "\n".join(wrap(_ways(catalogue), width))])
+    return "\n\n".join([*parts, "\n".join(wrap(_below(catalogue), width))])
+
+
+def _below(catalogue: Catalogue) -> str:
+    return " ".join([*_MEANS.values(), _ways(catalogue)])
 
 
 def _ways(catalogue: Catalogue) -> str:

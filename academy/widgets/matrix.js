@@ -20,7 +20,7 @@ function render({ model, el }) {
   const questions = form(view, model.get("needs"), ask, again);
   root.append(
     node("h3", {}, [labels.title]),
-    node("p", {}, [labels.intro]),
+    node("p", {}, [`${labels.intro} ${labels["compute.means"]}`]),
     grid,
     detail,
     questions.element,

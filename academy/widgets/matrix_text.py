@@ -44,6 +44,7 @@ def static_page(view: MatrixView, answer: Answer, at: str) -> str:
         f'<section class="academy-matrix-static" lang="{view.language}" aria-label="{region}">'
         f"<h3>{escape(labels['title'])}</h3>"
         f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p>{escape(labels['compute.means'])}</p>"
         + (f"<p>{escape(said)}</p>" if said else "")
         + "".join(_ranked(cell) for cell in answer.cells)
         + "".join(f"<p>{escape(note)}</p>" for note in answer.notes)

@@ -192,7 +192,7 @@ def _questions(say: Texts, languages: Sequence[str]) -> tuple[Question, ...]:
     return (
         Question("stage", say("matrix.need.stage"), "one", stages),
         one_of("model", ["any", *ModelSource], stage=Stage.INFERENCE),
-        one_of("traffic", traffic, Traffic.OCCASIONAL, Stage.INFERENCE),
+        one_of("traffic", ["any", *traffic], stage=Stage.INFERENCE),
         one_of("latency", ["any", *Latency], stage=Stage.INFERENCE),
         one_of("data", ["any", *reversed(DataPlace)]),
         one_of("operator", ["any", *Operator]),

@@ -63,6 +63,12 @@ class MatrixWidget(TextFormWidget):
         self._recommend()
         self.observe(self._on_needs, "needs")
 
+    def __repr__(self) -> str:
+        if self.recommendation is None:
+            return "<MatrixWidget: no recommendation; print() shows it as text>"
+        names = ", ".join(str(cell.id) for cell in self.recommendation.cells) or "nothing fits"
+        return f"<MatrixWidget: {names}; print() shows it as text>"
+
     def text_forms(self) -> dict[str, str]:
         at = time.strftime("%Y-%m-%d %H:%M")
         return {

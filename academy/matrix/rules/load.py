@@ -65,12 +65,14 @@ def steady(needs: Needs, one: Candidate) -> Reason | None:
 
 
 def singly(needs: Needs, one: Candidate) -> Reason | None:
-    if needs.traffic not in _SINGLY or one.traits.realtime:
+    if one.traits.realtime:
         return None
-    if needs.latency in _AT_ONCE:
+    if needs.latency in _AT_ONCE:  # such requests come singly, also where nothing is said of the traffic
         return refused(
             "latency", "It works through batches in minutes or hours, and each request waits for its answer."
         )
+    if needs.traffic not in _SINGLY:
+        return None
     return speaks_against(
         "traffic", 3, "It works through batches; requests that come singly have to be gathered."
     )
@@ -116,7 +118,11 @@ def pay_per_use(needs: Needs, one: Candidate) -> Reason | None:
         return speaks_for("budget", 1, "No bill for use; the machines are yours already.")
     if one.traits.scale_to_zero:
         return speaks_for("budget", 2, f"Nothing is paid while nothing runs. {_price(one)}")
-    if billing is Billing.WHILE_EXISTING and needs.traffic is not Traffic.STEADY:
+    # Of requests that may come steadily, nobody can say yet that it idles.
+    may_be_steady = needs.traffic is Traffic.STEADY or (
+        needs.stage is Stage.INFERENCE and needs.traffic is None
+    )
+    if billing is Billing.WHILE_EXISTING and not may_be_steady:
         return refused("budget", f"It is billed while nothing runs, until it is deleted. {_price(one)}")
     return speaks_against("budget", 2, f"It is billed as long as it stands ready. {_price(one)}")
 

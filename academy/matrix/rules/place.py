@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from academy.matrix.catalogue import DataPlace, Skill
 from academy.matrix.languages import names
-from academy.matrix.needs import Hardware, Needs
+from academy.matrix.needs import Budget, Hardware, Needs
 from academy.matrix.ranked import Reason
 from academy.matrix.rules.reason import (
     Candidate,
@@ -39,6 +39,10 @@ def data_may_go_there(needs: Needs, one: Candidate) -> Reason | None:
         return refused(
             "data", f"The data has to stay {PLACES[needs.data]}; here it is worked on {PLACES[narrowest]}."
         )
+    if needs.budget is Budget.OWN_MACHINES and needs.data is DataPlace.TENANT:
+        # The data might go to the cloud, and nothing that could be rented there is wanted.
+        at_home = DataPlace.ON_PREMISES in one.traits.data
+        return speaks_for("data", 1, "The data stays on machines of your own.") if at_home else None
     if needs.data is DataPlace.SERVICE or needs.data not in one.traits.data:
         return None
     points = 2 if needs.data is DataPlace.ON_PREMISES else 1
