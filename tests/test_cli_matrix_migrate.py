@@ -245,6 +245,27 @@ def test_crossing_over_without_a_sample_is_reported_with_its_price(migrate: Migr
     assert "input_example=table.head(5)" in text
 
 
+def test_away_from_the_run_the_verdict_says_what_it_rests_on(
+    migrate: Migrate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workshop: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    way = ("--from", "developer", "--to", "unmanaged", "--model", "tree:1", "--no-trial")
+    away = " ".join(migrate(*way).stdout.split())
+    assert away.startswith(
+        "Ready after tests, as far as the model's own list of packages tells: model tree:1"
+    )
+    assert (
+        "No record tells what it was made with, so this rests on the model's own list of packages alone."
+        in away
+    )
+    assert "(--ledger DIR names the folder where 'academy audit run' was used)" in away
+    assert "1. Run this command again with --ledger DIR" in away
+    known = " ".join(migrate(*way, "--ledger", str(workshop)).stdout.split())
+    assert "as far as" not in known.partition(":")[0]
+    assert "No record tells" not in known
+    assert "--ledger DIR" not in known
+
+
 def test_job_is_compared_by_its_record_and_no_secret_is_told(
     migrate: Migrate, service: Service, tmp_path: Path
 ) -> None:

@@ -222,6 +222,25 @@ def test_ends_of_which_no_packages_are_known_are_not_called_ready() -> None:
     assert {one.severity for one in known} == {Severity.NOTE}
 
 
+def test_needs_that_mlflow_wrote_down_are_told_as_such() -> None:
+    goal = with_packages(psutil=None, scikit_learn=None)
+    found = list(packages.differences(MODEL, ORIGIN, goal))
+    said = {one.name: one.text for one in found}
+    assert said["psutil"] == "psutil 7.0.0 is needed (by the model's requirements.txt) and is not there."
+    assert said["scikit-learn"] == "scikit-learn 1.7.2 is needed and is not there."
+    reported = report(CellId.DEVELOPER, CellId.UNMANAGED, found, NO_TRIAL)
+    assert reported.reasons == ("2 packages that it asks for are not there: scikit-learn, psutil.",)
+    (step,) = (one for one in reported.next_steps if "pip_requirements" in one)
+    assert step.startswith("The need for psutil is from the model's requirements.txt, which MLflow wrote: if")
+    held = list(packages.differences(MODEL, ORIGIN, with_packages(scikit_learn=None)))
+    assert "pip_requirements" not in str(report(CellId.DEVELOPER, CellId.UNMANAGED, held, NO_TRIAL))
+
+
+def test_a_model_is_deployed_to_an_endpoint_that_has_to_be_there_first() -> None:
+    (step,) = report(CellId.DEVELOPER, CellId.MANAGED, [], NO_TRIAL).next_steps
+    assert step.index("academy online-endpoint create") < step.index("academy online-deployment create")
+
+
 def test_packages_that_take_no_part_in_answers_are_notes() -> None:
     wheel = replace(MODEL, requirements=("wheel==0.48",))
     for name, subject, goal in (("psutil", MODEL, with_packages(psutil="6.0.0")), ("wheel", wheel, GOAL)):
@@ -686,6 +705,13 @@ def test_the_example_of_a_target_file_is_read(target: Any) -> None:
     assert (found.spec.python, found.end.skills, found.end.unknown) == ("3.10", ("linux", "containers"), ())
 
 
+def test_a_part_of_a_gigabyte_is_memory_and_shown_as_such(target: Any) -> None:
+    small, large = target("memory_gb: 0.2").end.host, target("memory_gb: 16").end.host
+    assert (small.memory_bytes, large.memory_bytes) == (200_000_000, 16_000_000_000)
+    found = differing(origin=replace(ORIGIN, host=large), goal=replace(GOAL, host=small))
+    assert found["memory"].text == "Memory: 16 GB become 0.2 GB."
+
+
 def test_service_of_another_cell_than_the_moves_is_refused(target: Any) -> None:
     assert target("service: own-server").end.service == "own-server"  # it is in two cells
     with pytest.raises(InvalidField, match="'designer', which is in 'hosted', 'managed', and the move goes"):
@@ -735,8 +761,11 @@ def test_what_a_target_file_leaves_out_is_not_known(target: Any, tmp_path: Path)
         ("system: [Linux]", "system is a list of 1; it takes a text"),
         ("distribution: ''", "distribution is empty"),
         ("architecture: {a: b}", "architecture is a mapping of 'a'; it takes a text"),
-        ("memory_gb: 0.5", "memory_gb is 0.5; it takes a whole number"),
-        ("memory_gb: 0", "memory_gb is 0; it takes a whole number from 1 on"),
+        ("memory_gb: 0", "memory_gb is 0; it takes a number above 0, such as 0.5 or 16"),
+        ("memory_gb: -0.5", "memory_gb is -0.5; it takes a number above 0"),
+        ("memory_gb: .nan", "memory_gb is nan; it takes a number above 0"),
+        ("memory_gb: true", "memory_gb is True; it takes a number above 0"),
+        ("memory_gb: 8 GB", "memory_gb is '8 GB'; it takes a number above 0"),
         ("gpus: -1", "gpus is -1; it takes a whole number from 0 on"),
         ("driver: 535.1", "driver is 535.1; it takes a text. Put it in quotes."),
         ("packages: numpy", "packages is 'numpy'; it takes a list"),

@@ -29,6 +29,8 @@ Runnable = EnvironmentSpec | BuiltEnvironment | None
 
 _ACADEMY = "academy"
 
+_LEDGER = "--ledger DIR names the folder where 'academy audit run' was used"
+
 
 @dataclass(frozen=True)
 class Placed:
@@ -172,15 +174,16 @@ def _python_of(software: Software, site: Path) -> Path | None:
 
 
 def _without_record(cell: CellId, found: Found, unknown: tuple[str, ...]) -> Placed:
-    missing = (
-        ("its operating system and hardware",) if found.subject.kind is not SubjectKind.ENVIRONMENT else ()
-    )
+    # An environment is what it says; what ran is asked of models and jobs.
+    is_environment = found.subject.kind is SubjectKind.ENVIRONMENT
+    missing = () if is_environment else ("its operating system and hardware",)
     if found.environment is None:
         end = End(
             cell,
             "not known",
             ("Nothing tells where it was made.",),
             unknown=(*unknown, *missing, "its packages"),
+            on_record=is_environment,
         )
         return Placed(end)
     known = stated.of_spec(found.environment)
@@ -198,6 +201,7 @@ def _without_record(cell: CellId, found: Found, unknown: tuple[str, ...]) -> Pla
         asked=known.asked,
         complete=known.complete,
         unknown=(*unknown, *missing),
+        on_record=is_environment,
     )
     return Placed(end, found.environment)
 
@@ -229,7 +233,8 @@ def _made(found: Found, shelf: Shelf, sources: Sources, unknown: list[str]) -> _
         return made
     looked = [name for name, given in (("service", sources.records), ("local runs", sources.runs)) if given]
     if looked:
-        unknown.append(f"what ran: no record of it in the audit trail of {' or '.join(looked)}")
+        where = "" if found.subject.kind is not SubjectKind.MODEL else f" ({_LEDGER})"
+        unknown.append(f"what ran: no record of it in the audit trail of {' or '.join(looked)}{where}")
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from academy.migration.report import Area, Difference, End, Host, Severity, Subject, SubjectKind
+from academy.migration.report import Area, Difference, End, Host, Severity, Subject, SubjectKind, gigabytes
 from academy.migration.versions import Apart, apart, is_older, series
 
 # They run on a GPU alone. Builds with CUDA of other packages (torch 2.5.0+cu124) run on the processor, too.
@@ -114,13 +114,15 @@ def _distribution(here: str, there: str) -> Difference:
 
 
 def _size(subject: Subject, here: Host, there: Host) -> Iterator[Difference]:
-    for name, one, two, unit in (
-        ("cores", here.cores, there.cores, 1),
-        ("memory", here.memory_bytes, there.memory_bytes, _GB),
+    for name, one, two in (
+        ("cores", here.cores, there.cores),
+        ("memory", here.memory_bytes, there.memory_bytes),
     ):
-        if one is None or two is None or round(one / unit) == round(two / unit):
+        if one is None or two is None:
             continue
-        was, is_now = (f"{value / unit:.0f}{' GB' if unit == _GB else ''}" for value in (one, two))
+        was, is_now = (f"{gigabytes(value)} GB" if name == "memory" else str(value) for value in (one, two))
+        if was == is_now:
+            continue
         # Whether a model fits is said by its own size.
         less = two < one and not (name == "memory" and subject.size_bytes is not None)
         text = f"{name.capitalize()}: {was} become {is_now}."
@@ -143,7 +145,7 @@ def _memory_for(subject: Subject, there: Host) -> Iterator[Difference]:
     severity = Severity.BLOCKS if size > memory else Severity.RETEST
     text = f"The model's files are {size / _GB:.1f} GB, and the memory there is {memory / _GB:.1f} GB."
     yield Difference(
-        Area.HARDWARE, "memory for the model", None, f"{memory / _GB:.0f} GB", severity, text,
+        Area.HARDWARE, "memory for the model", None, f"{gigabytes(memory)} GB", severity, text,
         "Choose a machine with more memory.", needed=True,
     )  # fmt: skip
 

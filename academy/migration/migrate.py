@@ -8,7 +8,7 @@ from pathlib import Path
 
 from academy.matrix.catalogue import Catalogue, CellId
 from academy.matrix.reading import load
-from academy.migration import machines, packages, surroundings, trial, verdict
+from academy.migration import machines, packages, surroundings, trial, unrecorded, verdict
 from academy.migration.ends import Sources, described, goal, origin, with_python_of
 from academy.migration.report import Difference, Migration, SubjectKind, Trial
 from academy.migration.scoring import LIMIT_S
@@ -91,8 +91,11 @@ def _report(found: Found, stage: Stage, tried: Trial, catalogue: Catalogue) -> M
         retests=retests,
         trial=tried,
         verdict=decided,
-        reasons=verdict.reasons(differences, tried, retests),
-        next_steps=verdict.next_steps(subject, move, differences, tried, decided),
+        reasons=(*verdict.reasons(differences, tried, retests), *unrecorded.reasons(subject, stage.origin)),
+        next_steps=(
+            *unrecorded.next_steps(subject, stage.origin, decided),
+            *verdict.next_steps(subject, move, differences, tried, decided),
+        ),
         notes=found.notes,
     )
 

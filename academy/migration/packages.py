@@ -45,6 +45,17 @@ def needs(subject: Subject, origin: End) -> frozenset[str]:
     return frozenset(named)
 
 
+def is_listed(name: str, subject: Subject) -> bool:
+    """Say whether the only ground to need a package is MLflow's list, which may be a guess."""
+    held = subject.pickled.packages if subject.pickled else ()
+    return (
+        subject.kind is SubjectKind.MODEL
+        and name not in held
+        and name not in MLFLOW
+        and any(name in named for named in pins(subject.requirements))
+    )
+
+
 def differences(subject: Subject, origin: End, goal: End) -> Iterator[Difference]:
     """Yield what differs in the packages: those whose objects a model holds, those it needs, the others."""
     needed = needs(subject, origin)
@@ -100,7 +111,7 @@ def _one(name: str, needed: bool, subject: Subject, origin: End, goal: End) -> D
     if here is None:
         here = subject.mlflow_version if name == "mlflow" else here
     if there is None:
-        return _not_there(name, needed, here, goal)
+        return _not_there(name, needed, here, goal, subject)
     if here is None:
         extra = origin.complete and not needed
         text = f"{name} {there} is there and was not where it was made."
@@ -124,9 +135,10 @@ def _one(name: str, needed: bool, subject: Subject, origin: End, goal: End) -> D
     )
 
 
-def _not_there(name: str, needed: bool, here: str | None, goal: End) -> Difference | None:
+def _not_there(name: str, needed: bool, here: str | None, goal: End, subject: Subject) -> Difference | None:
     shown = f"{name} {here}" if here else name
     pin = f"{name}=={here}" if here else name
+    by = " (by the model's requirements.txt)" if is_listed(name, subject) else ""
     if name in goal.asked:
         return _not_pinned(name, needed, here, goal.asked[name])
     if not needed or name in _INSTALLERS:
@@ -136,11 +148,11 @@ def _not_there(name: str, needed: bool, here: str | None, goal: End) -> Differen
         text = f"{shown} is not there. {why}."
         return Difference(Area.PACKAGE, name, here, None, Severity.NOTE, text)
     if goal.complete:
-        text = f"{shown} is needed and is not there."
+        text = f"{shown} is needed{by} and is not there."
         return Difference(
             Area.PACKAGE, name, here, None, Severity.BLOCKS, text, f"Install {pin} at the goal.", needed=True
         )
-    text = f"{shown} is needed, and the goal does not name it: in which version it comes along is open."
+    text = f"{shown} is needed{by}, and the goal does not name it: in which version it comes along is open."
     return Difference(
         Area.PACKAGE,
         name,

@@ -61,6 +61,12 @@ class Host:
     gpus: tuple[Gpu, ...] | None = None
 
 
+def gigabytes(size: int) -> str:
+    """Return a size in whole gigabytes; of less than ten in two digits."""
+    amount = size / 1e9
+    return f"{amount:.2g}" if amount < 9.5 else f"{amount:.0f}"
+
+
 @dataclass(frozen=True)
 class End:
     """One end of the move: where something was made, or where it is to run.
@@ -68,7 +74,8 @@ class End:
     ``packages`` maps names as PEP 503 spells them to versions; ``asked`` those of which only a condition is
     known (``>=1.2``). ``complete`` says that these are all packages there are. ``data`` and ``secrets`` are
     what can be reached and what is set there, None when nobody says. ``sources`` tell where the facts are
-    from, ``unknown`` what is not known.
+    from, ``unknown`` what is not known. ``on_record`` False: no record tells what ran, so that the facts are
+    the subject's own.
     """
 
     cell: CellId
@@ -85,6 +92,7 @@ class End:
     service: str | None = None
     unknown: tuple[str, ...] = ()
     is_this_machine: bool = False
+    on_record: bool = True
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class TargetFile:
     distribution: str | None = None
     architecture: str | None = None
     cores: int | None = None
-    memory_gb: int | None = None
+    memory_gb: float | None = None
     gpus: int | None = None
     driver: str | None = None
     packages: tuple[str, ...] | None = None
@@ -109,6 +109,8 @@ def read(file: Path, cell: CellId, catalogue: Catalogue) -> Target:
 
 UNKNOWN_PYTHON = "its Python"
 
+_MOST_GB = 1e9
+
 _UNKNOWN = {
     "python": UNKNOWN_PYTHON,
     "system": "its operating system",
@@ -141,14 +143,22 @@ def _parsed(file: Path) -> Mapping[str, Any]:
             f' is the number {said["python"]}. Put the version in quotes, such as python: "3.10": '
             "without them YAML reads 3.10 as 3.1."
         )
+    if said.get("memory_gb") is not None:
+        return {**said, "memory_gb": _gigabytes(said["memory_gb"], At(file).field("memory_gb"))}
     return said
 
 
+def _gigabytes(value: object, at: At) -> float:
+    # A small machine has a part of one.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not 0 < value < _MOST_GB:  # type: ignore[operator]
+        at.refuse(f" is {value!r}; it takes a number above 0, such as 0.5 or 16.")
+    return float(value)  # type: ignore[arg-type]
+
+
 def _check(found: TargetFile, at: At) -> None:
-    for name in ("cores", "memory_gb"):
-        value = getattr(found, name)
-        if value is not None and value < 1:
-            at.field(name).refuse(f" is {value}; it takes a whole number from 1 on.")
+    if found.cores is not None and found.cores < 1:
+        at.field("cores").refuse(f" is {found.cores}; it takes a whole number from 1 on.")
     if found.gpus is not None and found.gpus < 0:
         at.field("gpus").refuse(f" is {found.gpus}; it takes a whole number from 0 on.")
     if found.python is not None and not _is_python(found.python):
@@ -205,7 +215,7 @@ def _lines(found: TargetFile, at: At) -> tuple[str, ...]:
 
 def _host(found: TargetFile) -> Host:
     gpus = None if found.gpus is None else tuple(Gpu("GPU", found.driver or "") for _ in range(found.gpus))
-    memory = None if found.memory_gb is None else found.memory_gb * 1_000_000_000
+    memory = None if found.memory_gb is None else max(1, round(found.memory_gb * 1_000_000_000))
     return Host(found.system, found.distribution, found.architecture, found.cores, memory, gpus)
 
 

@@ -15,7 +15,9 @@ from academy.migration.report import (
     Severity,
     TrialOutcome,
     Verdict,
+    gigabytes,
 )
+from academy.migration.unrecorded import basis
 
 WIDTH = 80
 
@@ -53,7 +55,7 @@ def shown(report: Migration, *, every: bool = False) -> str:
 def _lines(report: Migration, every: bool) -> Iterator[str]:
     subject, move = report.subject, report.move
     yield from _wrapped(
-        f"{_VERDICTS[report.verdict]}: {subject.kind} {subject.name} from {move.origin} to {move.goal}"
+        f"{_headline(report)}: {subject.kind} {subject.name} from {move.origin} to {move.goal}"
         f" ({_KINDS[move.kind]})"
     )
     for reason in report.reasons:
@@ -88,11 +90,18 @@ def _lines(report: Migration, every: bool) -> Iterator[str]:
         yield "  None."
 
 
+def _headline(report: Migration) -> str:
+    said = _VERDICTS[report.verdict]
+    if report.origin.on_record or report.verdict is Verdict.BLOCKED:
+        return said
+    return f"{said}, as far as {basis(report.subject)} tells"
+
+
 def _end(title: str, end: End) -> Iterator[str]:
     yield from _wrapped(f"{end.cell}: {end.name}", f"  {title:<7}", " " * 9)
     host = end.host
     gpus = None if host.gpus is None else ", ".join(gpu.name for gpu in host.gpus) or "no GPU"
-    memory = None if host.memory_bytes is None else f"{host.memory_bytes / 1e9:.0f} GB"
+    memory = None if host.memory_bytes is None else f"{gigabytes(host.memory_bytes)} GB"
     cores = None if host.cores is None else f"{host.cores} cores"
     python = f"Python {end.python}" if end.python else None
     count = len(end.packages) + len(end.asked)

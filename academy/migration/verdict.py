@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from academy.matrix.catalogue import CellId, Move, MoveKind, Stage
+from academy.migration.packages import is_listed
 from academy.migration.report import (
     Area,
     Difference,
@@ -104,8 +105,8 @@ def reasons(
 
 def _blocking(blocks: Sequence[Difference]) -> Iterator[str]:
     missing = [one for one in blocks if _is_missing(one)]
-    yield from (one.text for one in blocks if len(missing) <= _NAMED or one not in missing)
-    if len(missing) > _NAMED:
+    yield from (one.text for one in blocks if len(missing) == 1 or one not in missing)
+    if len(missing) > 1:
         names = _few([one.name for one in missing])
         yield f"{len(missing)} packages that it asks for are not there: {names}."
 
@@ -188,10 +189,23 @@ def next_steps(
     if decided is Verdict.BLOCKED:
         again = "Then run this command again."
         tried = "" if trial.outcome is TrialOutcome.LEFT_OUT else trial.next_step
-        steps = [*blocks, tried, *([] if blocks else [_after_failure(trial)]), again]
+        guessed = _guessed(subject, differences)
+        steps = [*blocks, *guessed, tried, *([] if blocks else [_after_failure(trial)]), again]
     else:
-        steps = [*tests, trial.next_step, *_take(subject, move, differences)]
+        steps = [*tests, *_guessed(subject, differences), trial.next_step, *_take(subject, move, differences)]
     return tuple(dict.fromkeys(step for step in steps if step))
+
+
+def _guessed(subject: Subject, differences: Sequence[Difference]) -> Iterator[str]:
+    """Yield what to do about packages that are asked for by a list alone, and may not be used at all."""
+    asked = [one for one in differences if (_blocks(one) or _is_open(one)) and _is_missing(one)]
+    listed = [one.name for one in asked if is_listed(one.name, subject)]
+    if listed:
+        them = "it" if len(listed) == 1 else "them"
+        yield (
+            f"The need for {_few(listed)} is from the model's requirements.txt, which MLflow wrote: if the "
+            f"model does not import {them}, name pip_requirements when logging it, and leave {them} out."
+        )
 
 
 def _steps(found: Sequence[Difference]) -> list[str]:
@@ -222,7 +236,11 @@ def _take(subject: Subject, move: Move, differences: Sequence[Difference]) -> It
         one.next_step for one in differences if one.severity is Severity.NOTE and one.area is Area.DATA
     )
     if subject.kind is SubjectKind.MODEL and move.goal is CellId.MANAGED:
-        yield f"Deploy it: academy online-deployment create, with model: azureml:{subject.name}"
+        yield (
+            "Create an endpoint, if there is none yet: academy online-endpoint create --name ENDPOINT. Then "
+            "deploy it: academy online-deployment create --file deployment.yml, with endpoint_name: ENDPOINT "
+            f"and model: azureml:{subject.name}"
+        )
     if subject.kind is SubjectKind.JOB and move.goal is CellId.HOSTED:
         yield "Submit it there: academy job create --file job.yml --stream"
     if subject.kind is SubjectKind.JOB and move.goal is CellId.DEVELOPER:
