@@ -12,7 +12,7 @@ import pytest
 from academy.audit.record import Kind, Record
 from academy.environments.definition import EnvironmentSpec, LockFile
 from academy.errors import InvalidField
-from academy.evidence.evidence import Data, Evidence, Machine, Package, Software, Tree
+from academy.evidence.evidence import Data, Evidence, FileHash, Machine, Package, Software, Tree
 from academy.jobs import command
 from academy.jobs.fresh import FRESH_ENVIRONMENT, REPRODUCES, FreshEnvironment
 from academy.jobs.plan import CommandPlan
@@ -118,6 +118,36 @@ def test_another_status_is_a_mismatch_though_no_metric_differs() -> None:
 )
 def test_outputs_decide_only_where_no_metric_can(first: Record, second: Record, verdict: Verdict) -> None:
     assert compared(first, second).verdict is verdict
+
+
+def folder(files: dict[str, str]) -> Record:
+    tree = Tree(
+        "/out", str(files), 1, len(files), tuple(FileHash(name, 1, sha256) for name, sha256 in files.items())
+    )
+    evidence = Evidence(MACHINE, software(), outputs=(Data("out", "uri_folder", tree=tree),))
+    return replace(record(loss=1.0), evidence=evidence)
+
+
+@pytest.mark.parametrize(
+    ("files", "said", "verdict"),
+    [
+        ({"m/MLmodel": "b", "m/model.pkl": "x"}, "holds its own id and time.", Verdict.NOTHING_TO_COMPARE),
+        (
+            {"m/MLmodel": "b", "m/model.pkl": "y"},
+            "holds its own id and time. Other files differ, too: 'm/model.pkl'.",
+            Verdict.DIFFERENT,
+        ),
+        ({"m/MLmodel": "a", "m/model.pkl": "y"}, "other bytes than on record.", Verdict.DIFFERENT),
+        ({"m/MLmodel": "a", "m/model.pkl": "x"}, "the same, byte for byte.", Verdict.REPRODUCED),
+    ],
+)
+def test_an_mlflow_model_in_an_output_is_why_its_bytes_differ(
+    files: dict[str, str], said: str, verdict: Verdict
+) -> None:
+    before, now = folder({"m/MLmodel": "a", "m/model.pkl": "x"}), folder(files)
+    (line,) = (one for one in text(compared(before, now)).splitlines() if one.startswith("Output"))
+    assert line.endswith(said)
+    assert compared(replace(before, metrics={}), replace(now, metrics={})).verdict is verdict
 
 
 def test_the_result_is_json_whatever_the_metrics_are() -> None:

@@ -163,6 +163,8 @@ def test_data_that_changed_is_found_beforehand_and_can_be_had_from_elsewhere(des
     done = desk.academy("reproduce", "--run", name)
     assert done.returncode == 1
     assert f"The input 'data/numbers.txt' differs: {data} was changed." in done.stderr
+    assert "say with --data NAME=PATH where the data is as it was, or go on with --anyway" in done.stderr
+    assert "academy audit verify" not in done.stderr
     assert desk.ledger.head() == before
     given = "data/numbers.txt=backup.txt"
     assert desk.reproduced("--run", name, "--data", given)["verdict"] == "reproduced"
@@ -195,6 +197,11 @@ def test_a_record_that_was_changed_is_no_ground_to_run_on(desk: Desk) -> None:
     done = desk.academy("reproduce", "--run", name)
     assert done.returncode == 1
     assert "The audit trail does not hold: Record 1 was changed after it was sealed." in done.stderr
+    assert (
+        "See with 'academy audit verify' what is wrong with the audit trail, or go on with --any"
+        in done.stderr
+    )
+    assert "--data" not in done.stderr
 
 
 def test_a_package_that_is_gone_is_named(desk: Desk, tmp_path: Path) -> None:

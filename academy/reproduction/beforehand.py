@@ -11,6 +11,8 @@ from academy.evidence import digests
 from academy.evidence.evidence import Data, Evidence, Tree
 from academy.reproduction.errors import NotReproducible
 
+_SEE_TRAIL = "See with 'academy audit verify'"
+
 # How many differences of one tree a message lists.
 _SHOWN = 5
 
@@ -46,15 +48,26 @@ def unknown_inputs(evidence: Evidence, elsewhere: Mapping[str, Path]) -> Iterato
 
 
 def refuse(
-    differences: Sequence[str], what: str, anyway: bool, *, advice: str = "Put back what changed"
+    differences: Sequence[str], what: str, anyway: bool, *, next_step: str = "Put back what changed"
 ) -> None:
     """Raise ``NotReproducible`` with all differences, unless the caller wants to go on anyway."""
     if differences and not anyway:
         listed = "\n".join(f"  {text}" for text in differences)
         raise NotReproducible(
             f"{what} is not what it was, so the results would not tell much. Nothing was run.\n{listed}\n"
-            f"{advice}, or go on with --anyway."
+            + (f"{next_step}, or go on with --anyway." if next_step else "Go on with --anyway.")
         )
+
+
+def advice(*, broken: bool, changed: bool, moved: bool = False) -> str:
+    """Return what to do about what is not as it was: the audit trail, files, data that may be elsewhere."""
+    said = []
+    if broken:
+        said.append(f"{_SEE_TRAIL} what is wrong with the audit trail")
+    if changed or moved:
+        elsewhere = ", or say with --data NAME=PATH where the data is as it was" if moved else ""
+        said.append(f"Put back what changed{elsewhere}")
+    return ". ".join(said)
 
 
 def _place(item: Data, elsewhere: Mapping[str, Path]) -> Path | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
 
 from rapidfuzz import process
 
 from academy.audit.local.data import METRICS, MODEL
 from academy.audit.record import Record
+from academy.datasets.mlmodel import MLMODEL
 from academy.errors import InvalidField, choices
 from academy.evidence.evidence import Data
 from academy.reproduction.result import ComparedMetric, ComparedOutput, Metric, Tolerance, Verdict
@@ -65,14 +68,27 @@ def matches(recorded: Metric | None, found: Metric | None, tolerance: Tolerance)
 def outputs(recorded: Record, found: Record) -> tuple[ComparedOutput, ...]:
     """Return the outputs of both runs with the hashes of what is in them."""
     before, now = _written(recorded), _written(found)
-    return tuple(
-        ComparedOutput(
-            name,
-            _sha256(before.get(name)),
-            _sha256(now.get(name)),
-            is_dated=item.kind == MODEL,
-        )
-        for name, item in {**now, **before}.items()
+    return tuple(_output(name, before.get(name), now.get(name)) for name in {**now, **before})
+
+
+def _output(name: str, before: Data | None, now: Data | None) -> ComparedOutput:
+    first, second = (one.tree if one else None for one in (before, now))
+    is_model = any(one is not None and one.kind == MODEL for one in (before, now))
+    hashes = [one.sha256 if one else None for one in (first, second)]
+    compared = ComparedOutput(name, hashes[0], hashes[1], is_dated=is_model)
+    if first is None or second is None or compared.same:
+        return replace(compared, holds_model=is_model)
+    files = [{file.name: file.sha256 for file in one.files} for one in (first, second)]
+    differing = sorted(file for file in {**files[0], **files[1]} if files[0].get(file) != files[1].get(file))
+    models = [file for file in differing if PurePosixPath(file).name == MLMODEL]
+    others = tuple(file for file in differing if file not in models)
+    # Of a very large folder not all files are listed: what else differs is not known.
+    are_all_known = all(one.count == len(one.files) for one in (first, second))
+    return replace(
+        compared,
+        is_dated=is_model or bool(models and not others and are_all_known),
+        holds_model=is_model or bool(models),
+        others=others,
     )
 
 
@@ -101,10 +117,6 @@ def verdict(
     if not known or None in known:
         return Verdict.NOTHING_TO_COMPARE
     return Verdict.REPRODUCED if all(known) else Verdict.DIFFERENT
-
-
-def _sha256(item: Data | None) -> str | None:
-    return item.tree.sha256 if item and item.tree else None
 
 
 def shown(value: Metric | None) -> str:

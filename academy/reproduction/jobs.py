@@ -40,9 +40,11 @@ def repeat_job(origin: Record, records: Records, jobs: ServiceJobs, wishes: Wish
     evidence = _evidence(origin, wishes)
     properties, plan = _documents(origin, jobs)
     say(f"Looking at what the job {origin.name!r} was made of …")
-    found = [*beforehand.of_records(records), *beforehand.of_code(evidence)]
-    found += beforehand.of_inputs(evidence, {})
-    beforehand.refuse(found, f"The job {origin.name!r}", wishes.anyway)
+    broken = [*beforehand.of_records(records)]
+    changed = [*beforehand.of_code(evidence), *beforehand.of_inputs(evidence, {})]
+    found = [*broken, *changed]
+    advice = beforehand.advice(broken=bool(broken), changed=bool(changed))
+    beforehand.refuse(found, f"The job {origin.name!r}", wishes.anyway, next_step=advice)
     rebuild = Rebuild.of(evidence.software, plan.environment)
     environment = _environment(rebuild, f"the job {origin.name!r}", say)
     unlike = (*environment.differences, *environment.altered)

@@ -49,13 +49,17 @@ class ComparedMetric:
 class ComparedOutput:
     """One output's content in both runs, by hash. ``same`` None: one of them was not looked at.
 
-    ``is_dated`` says that it cannot be the same: MLflow writes a model's own id and the time into it.
+    ``holds_model`` says that an MLflow model is in it: MLflow writes the model's own id and the time into its
+    ``MLmodel``. ``is_dated`` says that only this differs, so that it cannot be the same; ``others`` are files
+    beside it that differ.
     """
 
     name: str
     recorded: str | None
     found: str | None
     is_dated: bool = False
+    holds_model: bool = False
+    others: tuple[str, ...] = ()
 
     @property
     def same(self) -> bool | None:

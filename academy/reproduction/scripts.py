@@ -34,8 +34,6 @@ from academy.reproduction.scratch import scratch
 from academy.reproduction.stage import Stage, place_of, unmoved_outputs
 from academy.reproduction.wishes import Say, Wishes
 
-_ADVICE = "Put back what changed, or say with --data NAME=PATH where the data is as it was"
-
 _COMPLETED, _CANCELED = "Completed", "Canceled"
 
 # Set by 'academy audit run' for MLflow, unless the record names them; with the new run it sets them anew.
@@ -54,8 +52,7 @@ def repeat_script(origin: Record, ledger: LocalLedger, wishes: Wishes, say: Say)
     evidence = _evidence(origin, wishes)
     places = _places(evidence, wishes.data)
     say(f"Looking at what {what} was made of …")
-    found = [*_differences(ledger, evidence, places)]
-    beforehand.refuse(found, f"The run {origin.name!r}", wishes.anyway, advice=_ADVICE)
+    found = _looked_at(ledger, evidence, places, f"The run {origin.name!r}", wishes.anyway)
     rebuild = Rebuild.of(evidence.software, _spec(origin, evidence))
     ledger.prepare()
     say(f"Building the environment of {what} anew …")
@@ -114,15 +111,24 @@ def _places(evidence: Evidence, given: Mapping[str, Path]) -> dict[str, Path]:
     return {**known, **given}
 
 
-def _differences(ledger: LocalLedger, evidence: Evidence, places: Mapping[str, Path]) -> Iterator[str]:
-    yield from beforehand.of_records(ledger)
-    for broken in ledger.damage():
-        yield f"The audit trail does not hold: {broken.text}"
-    if evidence.code is not None:
-        yield from snapshot.damaged(ledger.folder, evidence.code)
-    yield from beforehand.of_inputs(evidence, places)
-    for name in unmoved_outputs(evidence):
-        yield f"The output {name!r} lies outside of the working folder: running again writes over it."
+def _looked_at(
+    ledger: LocalLedger, evidence: Evidence, places: Mapping[str, Path], what: str, anyway: bool
+) -> list[str]:
+    """Return what is not as it was, if the caller goes on anyway."""
+    broken = [
+        *beforehand.of_records(ledger),
+        *(f"The audit trail does not hold: {one.text}" for one in ledger.damage()),
+    ]
+    code = [*snapshot.damaged(ledger.folder, evidence.code)] if evidence.code is not None else []
+    data = [*beforehand.of_inputs(evidence, places)]
+    outputs = [
+        f"The output {name!r} lies outside of the working folder: running again writes over it."
+        for name in unmoved_outputs(evidence)
+    ]
+    found = [*broken, *code, *data, *outputs]
+    advice = beforehand.advice(broken=bool(broken), changed=bool(code), moved=bool(data))
+    beforehand.refuse(found, what, anyway, next_step=advice)
+    return found
 
 
 def _spec(origin: Record, evidence: Evidence) -> EnvironmentSpec:

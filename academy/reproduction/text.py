@@ -65,8 +65,10 @@ def _row(metric: ComparedMetric) -> tuple[str, str, str, str, str]:
 
 
 def _output(output: ComparedOutput) -> str:
-    if output.is_dated and output.same is False:
-        return f"Output {output.name!r}: an MLflow model, which holds its own id and time."
+    if output.holds_model and output.same is False:
+        named = ", ".join(map(repr, output.others[:_SHOWN])) + (", …" if len(output.others) > _SHOWN else "")
+        beside = f" Other files differ, too: {named}." if output.others else ""
+        return f"Output {output.name!r}: an MLflow model, which holds its own id and time.{beside}"
     said = {
         True: "the same, byte for byte",
         False: "other bytes than on record",
