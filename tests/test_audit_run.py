@@ -507,6 +507,44 @@ open(f"{{run}}/meta.yaml", "w").write(f"{{meta}}artifact_uri: {(kept / "r1" / "a
         (record,) = records(folder)
         assert any("MLFLOW_TRACKING_URI is https://mlflow.example/x" in note for note in record.notes)
 
+    def test_runs_at_an_address_of_the_scripts_own_are_said_to_be_missing(
+        self, run: Run, folder: Path
+    ) -> None:
+        text = """
+import sqlite3, time
+connection = sqlite3.connect("my.db")
+for table, columns in (
+    ("tags", "run_uuid, key, value"),
+    ("params", "run_uuid, key, value"),
+    ("latest_metrics", "run_uuid, key, value, is_nan"),
+    ("runs", "run_uuid, name, status, start_time, end_time, artifact_uri, lifecycle_stage"),
+):
+    connection.execute(f"CREATE TABLE {table} ({columns})")
+row = ("r", "r", "FINISHED", int(time.time() * 1000), None, "/nowhere", "active")
+connection.execute("INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+connection.commit()
+"""
+        process = run("--", "python", script(folder, text))
+        assert process.returncode == 0, process.stderr
+        (record,) = records(folder)
+        (note,) = [note for note in record.notes if "No MLflow run was found in" in note]
+        assert "the command made some in 'my.db'." in note
+        assert note in process.stderr
+
+    def test_a_script_that_sets_an_address_is_told_where_runs_are_looked_for(
+        self, run: Run, folder: Path
+    ) -> None:
+        sets = "def log():\n    import mlflow\n    mlflow.set_tracking_uri('https://host/x')\n"
+        process = run("--", "python", script(folder, sets))
+        assert "'mlflow.db', 'mlruns'; 'train.py' names set_tracking_uri" in process.stderr
+        (record,) = records(folder)
+        assert any("give --metrics FILE" in note for note in record.notes)
+        writes = "import json\njson.dump({'loss': 1.0}, open('m.json', 'w'))\n"
+        process = run("--metrics", "m.json", "--", "python", script(folder, sets + writes))
+        assert "No MLflow run was found" not in process.stderr
+        (folder / "other.db").write_text("no database")
+        assert "MLflow" not in run("--", "python", script(folder, "print(1)\n")).stderr
+
     def test_the_address_that_a_notebook_has_by_itself_is_not_taken_for_a_choice(
         self, run: Run, folder: Path
     ) -> None:

@@ -387,3 +387,60 @@ def test_the_export_of_a_local_run_can_be_verified(scripts: Path, tmp_path: Path
     assert academy(tmp_path / "home", "audit", "export", *arguments).returncode == 0
     assert Sealed.from_json(json.loads(file.read_text())["records"][0]).sequence == 1
     assert academy(tmp_path / "home", "audit", "verify", "--file", str(file)).returncode == 0
+
+
+@pytest.fixture
+def gap(scripts: Path) -> Path:
+    """The folder with runs 1 and 3: somebody took out the line of run 2, and changed that of run 1."""
+    ledger = LocalLedger(AuditFolder(scripts / AuditFolder.NAME))
+    first = ledger.read()[0].record
+    for number in (2, 3):
+        ledger.append(replace(first, name=f"train-{number}", id=f"run:train-{number}"))
+    lines = ledger.folder.ledger_file.read_text().splitlines(keepends=True)
+    ledger.folder.ledger_file.write_text(lines[0].replace("ada", "eve") + lines[2])
+    return scripts
+
+
+@pytest.mark.parametrize("verb", ["show", "verify", "export"])
+def test_what_is_not_found_in_a_ledger_with_a_gap_may_have_been_taken_out(
+    gap: Path, tmp_path: Path, verb: str
+) -> None:
+    done = academy(tmp_path / "home", "audit", verb, "--run", "train-2", "--ledger", str(gap))
+    assert done.returncode == 3
+    assert "Record 2 is missing." in done.stderr
+    assert "'academy audit verify' says more." in done.stderr
+
+
+def test_the_list_says_what_is_missing_and_marks_what_was_changed(gap: Path, tmp_path: Path) -> None:
+    arguments = ("audit", "show", "--ledger", str(gap))
+    first, third, said = academy(tmp_path / "home", *arguments).stdout.splitlines()
+    assert first.endswith("  (changed)")
+    assert "(changed)" not in third
+    assert "Record 1 was changed after it was sealed. Record 2 is missing." in said
+    done = academy(tmp_path / "home", *arguments, "-o", "json")
+    assert [one["changed"] for one in json.loads(done.stdout)] == [True, False]
+    assert "Record 2 is missing." in done.stderr
+
+
+def test_the_export_of_a_ledger_with_a_gap_says_so_wherever_it_is_read(gap: Path, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    arguments = ("--run", "train-3", "--ledger", str(gap), "--to", str(file))
+    done = academy(tmp_path / "home", "audit", "export", *arguments)
+    assert done.returncode == 0
+    assert "Record 2 is missing." in done.stderr
+    assert [one["sequence"] for one in json.loads(file.read_text())["breaks"]] == [1, 2]
+    checked = academy(tmp_path / "home", "audit", "verify", "--file", str(file))
+    assert checked.returncode == 1
+    assert "was not whole when they were exported: Record 2 is missing." in checked.stdout
+
+
+@pytest.mark.parametrize("verb", ["show", "verify"])
+def test_without_options_no_service_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = academy(tmp_path / "home", "audit", verb)
+    assert done.returncode == 3
+    assert f"No service of {tmp_path / 'home'} runs" in done.stderr
+    assert "'academy up' starts the service" in done.stderr
+    assert not (tmp_path / "home").exists()

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from academy import __version__
-from academy.audit.chain import Head, Sealed
-from academy.audit.finding import Unreadable, record_in
+from academy.audit.chain import Break, Head, Sealed, breaks
+from academy.audit.finding import Unreadable, not_whole, record_in
 from academy.audit.lineage import Shelf, Step, chain_of, linked
 from academy.audit.record import Kind, Record
 from academy.errors import NotFound, choices
@@ -26,11 +26,17 @@ class FromRuns:
     place: str
     records: tuple[Sealed, ...]
     head: Head
+    breaks: tuple[Break, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the part of the bundle."""
         records = [sealed.to_json() for sealed in self.records]
-        return {"place": self.place, "head": asdict(self.head), "records": records}
+        return {
+            "place": self.place,
+            "head": asdict(self.head),
+            "breaks": [asdict(one) for one in self.breaks],
+            "records": records,
+        }
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,10 @@ class LocalRuns:
     def among(self, steps: Iterable[Step]) -> FromRuns | None:
         """Return what of a chain is in this ledger; None when nothing is."""
         found = {step.sealed.sequence: step.sealed for step in steps if step.sealed and step.place}
-        return FromRuns(self.place, tuple(found[key] for key in sorted(found)), self.head) if found else None
+        if not found:
+            return None
+        broken = tuple(breaks(self.records, self.head))
+        return FromRuns(self.place, tuple(found[key] for key in sorted(found)), self.head, broken)
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,8 @@ class Export:
     """The record that was asked for, all records of its chain, and the ledger's head.
 
     ``steps`` is the chain, each step after what it came from. ``several`` are the numbers of all records
-    of the same thing. ``runs`` is what of the chain is on record elsewhere, by local runs.
+    of the same thing. ``runs`` is what of the chain is on record elsewhere, by local runs. ``breaks`` are
+    those of the whole ledger, which the records taken out of it do not show.
     """
 
     sealed: Sealed
@@ -62,6 +72,7 @@ class Export:
     head: Head
     several: tuple[int, ...]
     runs: FromRuns | None = None
+    breaks: tuple[Break, ...] = ()
 
     @classmethod
     def of(
@@ -99,6 +110,7 @@ class Export:
             head,
             tuple(one.sequence for one in own),
             runs.among(steps) if runs else None,
+            tuple(breaks(everything, head)),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -108,6 +120,7 @@ class Export:
             "generator": {"name": "academy", "version": __version__},
             "target": {"kind": self.record.kind, "name": self.record.name, "id": self.record.id},
             "head": asdict(self.head),
+            "breaks": [asdict(one) for one in self.breaks],
             "records": [sealed.to_json() for sealed in self.records],
             "runs": self.runs.to_json() if self.runs else None,
         }
@@ -158,7 +171,20 @@ def of_file(value: Mapping[str, Any]) -> tuple[tuple[Sealed, ...], Head]:
 def runs_of_file(value: Mapping[str, Any]) -> FromRuns | None:
     """Return what of a bundle is of another ledger, that of local runs."""
     found = value["runs"]
-    return None if found is None else FromRuns(found["place"], *of_file(found))
+    return None if found is None else FromRuns(found["place"], *of_file(found), breaks_of_file(found))
+
+
+def breaks_of_file(value: Mapping[str, Any]) -> tuple[Break, ...]:
+    """Return where the ledger of a bundle was broken when the bundle was taken out of it."""
+    return tuple(Break(**one) for one in value["breaks"])
+
+
+def of_broken(export: Export) -> Iterator[str]:
+    """Yield a sentence for each ledger behind an export that is not whole."""
+    if text := not_whole(export.breaks):
+        yield text
+    if export.runs is not None and (text := not_whole(export.runs.breaks)):
+        yield f"The local runs of {export.runs.place}: {text}"
 
 
 def _chosen(own: Sequence[Sealed], number: int | None) -> Sealed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from rapidfuzz import fuzz, process, utils
 
-from academy.audit.chain import Head, Sealed
+from academy.audit.chain import Break, Head, Sealed, breaks
 from academy.audit.record import FORMAT, Kind, Record
 from academy.audit.target import Target
 from academy.errors import AcademyError, NotFound, choices
@@ -15,6 +15,7 @@ from academy.errors import AcademyError, NotFound, choices
 LATEST = "@latest"
 NAMES_SHOWN = 8
 LIKE_PERCENT = 60
+BREAKS_SHOWN = 3
 
 
 class Records(Protocol):
@@ -61,15 +62,17 @@ def newest_version(name: str, workspace_id: str, records: Records) -> Target:
 
 def not_on_record(target: Target, records: Records, why: str = "") -> NotFound:
     """Return the error for a target without a record: ``why`` if that is known, else the nearest names."""
+    broken = not_whole(breaks(*whole(records)))
+    gap = f" {broken} 'academy audit verify' says more." if broken else ""
     if why:
-        return NotFound(f"There is no record of {target}: {why}", target=target.name)
+        return NotFound(f"There is no record of {target}: {why}{gap}", target=target.name)
     names = list(
         dict.fromkeys(str(one.body["name"]) for one in records.read() if one.body["kind"] == target.kind)
     )
     if not names:
         return NotFound(
             f"There is no record of {target}, nor of any other {target.kind}. "
-            "'academy audit show' lists what is on record.",
+            f"'academy audit show' lists what is on record.{gap}",
             target=target.name,
         )
     found = process.extract(
@@ -84,8 +87,19 @@ def not_on_record(target: Target, records: Records, why: str = "") -> NotFound:
     shown = choices(names[::-1][:NAMES_SHOWN], in_order=True)
     more = f", and {len(names) - NAMES_SHOWN} older ones" if len(names) > NAMES_SHOWN else ""
     return NotFound(
-        f"There is no record of {target}.{meant} On record, newest first: {shown}{more}.", target=target.name
+        f"There is no record of {target}.{meant} On record, newest first: {shown}{more}.{gap}",
+        target=target.name,
     )
+
+
+def not_whole(found: Iterable[Break]) -> str:
+    """Return what is wrong with a ledger, as sentences, the first breaks of its chain; nothing when whole."""
+    texts = [one.text for one in found]
+    if not texts:
+        return ""
+    more = len(texts) - BREAKS_SHOWN
+    counted = f" And {more} more." if more > 0 else ""
+    return f"The ledger is not as it was written. {' '.join(texts[:BREAKS_SHOWN])}{counted}"
 
 
 class Unreadable(AcademyError):

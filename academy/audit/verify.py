@@ -73,9 +73,15 @@ def verify_chain(records: Sequence[Sealed], head: Head, kind: str = "job") -> Ve
     return findings.done()
 
 
-def verify_part(records: Sequence[Sealed], head: Head) -> Verification:
-    """Check records taken out of a ledger: their own hashes, those next to one another, and their links."""
+def verify_part(records: Sequence[Sealed], head: Head, broken: Sequence[Break] = ()) -> Verification:
+    """Check records taken out of a ledger: their own hashes, those next to one another, and their links.
+
+    ``broken`` is where the ledger did not hold when they were taken out, as the export tells.
+    """
     findings = Findings()
+    for one in broken:
+        text = f"The ledger that these records are from was not whole when they were exported: {one.text}"
+        findings.differs(one.sequence, "chain", text)
     findings.checked.append(f"{_count(len(records))}, each against its own hash.")
     shelf = Shelf(records)
     before: Sealed | None = None
@@ -106,7 +112,7 @@ def runs_behind(target_id: str, records: Sequence[Sealed], runs: LocalRuns) -> t
 
 def verify_runs(records: Sequence[Sealed], runs: FromRuns) -> Verification:
     """Check the records of local runs in an export, and that one of them wrote a model of the others."""
-    found = verify_part(runs.records, runs.head)
+    found = verify_part(runs.records, runs.head, runs.breaks)
     pairs = [
         (sealed.body.get("name"), run.body.get("name"))
         for sealed in records
@@ -265,9 +271,10 @@ def _end_of_part(findings: Findings, records: Sequence[Sealed], head: Head) -> N
             findings.differs(last.sequence, "head", text)
     missing = sorted(set(range(1, head.sequence + 1)) - set(numbers))
     if missing:
+        gone = " or missing there" if any(one.what == "chain" for one in findings.mismatches) else ""
         findings.unchecked.append(
             f"The chain from the first record to the head: {_count(len(missing))} of the {head.sequence} in "
-            f"the ledger {'is' if len(missing) == 1 else 'are'} of other things, and not among these."
+            f"the ledger {'is' if len(missing) == 1 else 'are'} of other things{gone}, and not among these."
         )
 
 

@@ -50,7 +50,11 @@ def export(scope: Scope, /, number: int | None, format_: str, to: Path | None, *
 
 
 def _text(scope: Scope, target: dict[str, str | None], number: int | None, format_: str) -> str:
+    from academy.audit.export import of_broken, of_changed
+
     found = chosen(opened(scope, target), number)
+    for warning in (*of_changed(found), *of_broken(found)):
+        click.echo(f"{warning} 'academy audit verify' says more.", err=True)
     if format_ == "html":
         from academy.audit.page import page
 

@@ -21,6 +21,9 @@ record_number = click.option(
     "--record", "number", type=click.IntRange(min=1), metavar="N", help="This record instead of the newest."
 )
 
+# What a line of the list ends with when the record is not as it was sealed.
+CHANGED = "  (changed)"
+
 
 @click.command("show", cls=ServiceCommand)
 @target_options
@@ -37,7 +40,7 @@ def show(
     """Show what is on record: who, when, on what machine, packages, code, data, results, and the chain.
 
     Without a target, list all records, oldest first: those of the local runs of this folder or the nearest
-    one above it, and those of the service if it runs. Where there are no local runs, the service is started.
+    one above it, and those of the service if it runs.
     """
     several = opened_all(scope, target)
     if all_ and (several[0].target is not None or number is not None):
@@ -99,6 +102,8 @@ def _ways(several: Sequence[Opened]) -> str:
 
 def _list(several: Sequence[Opened], output: str) -> None:
     if output == "json":
+        for one in several:
+            _say_breaks(one, as_note=True)
         listed = [_in_list(one, sealed) for one in several for sealed in one.sealed()]
         click.echo(json.dumps(listed, indent=2, ensure_ascii=False))
         return
@@ -121,7 +126,17 @@ def _print(found: Opened) -> None:
         click.echo(f"There are no records yet. {made}", err=True)
     width = terminal_width()
     for sealed in records:
-        click.echo(line(sealed)[:width])
+        mark = "" if sealed.is_whole else CHANGED
+        click.echo(line(sealed)[: None if width is None else width - len(mark)] + mark)
+    _say_breaks(found)
+
+
+def _say_breaks(found: Opened, *, as_note: bool = False) -> None:
+    from academy.audit.chain import breaks
+    from academy.audit.finding import not_whole, whole
+
+    if broken := not_whole(breaks(*whole(found.records))):
+        click.echo(f"{broken} 'academy audit verify' says more.", err=as_note)
 
 
 def _in_list(found: Opened, sealed: Sealed) -> dict[str, Any]:
@@ -132,6 +147,7 @@ def _in_list(found: Opened, sealed: Sealed) -> dict[str, Any]:
         "sequence": sealed.sequence,
         "at": sealed.at,
         **facts,
+        "changed": not sealed.is_whole,
         "hash": sealed.hash,
     }
 

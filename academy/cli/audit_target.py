@@ -160,17 +160,30 @@ def opened(scope: Scope, options: Mapping[str, Any], *, needed: bool = True) -> 
 def opened_all(scope: Scope, options: Mapping[str, Any]) -> tuple[Opened, ...]:
     """Return what ``opened`` does; without any option, each ledger that is at hand, local runs first.
 
-    A service is not started for that, unless there are no local runs.
+    A service is not started for that.
+
+    Raises
+    ------
+    NotFound
+        No ledger is at hand: there are no local runs, and the service does not run.
     """
     from academy.audit.local.ledger import LocalLedger
     from academy.service.process import status
 
     is_said = any(value is not None for value in options.values()) or _home_is_given()
     local = None if is_said else LocalLedger.above(Path.cwd())
+    if is_said:
+        return (opened(scope, options, needed=False),)
+    service = status(scope.home)
     if local is None:
+        if service.state in ("stopped", "stale"):
+            raise NotFound(
+                f"No service of {scope.home.root} runs, and there are no local runs in {Path.cwd()} or a "
+                "folder above it. 'academy up' starts the service; 'academy audit run -- python train.py' "
+                "makes a local run."
+            )
         return (opened(scope, options, needed=False),)
     found = Opened(None, None, local, local.folder, is_found=True)
-    service = status(scope.home)
     if service.info is None or service.state != "running":
         if scope.home.database_file.exists():
             root = scope.home.root

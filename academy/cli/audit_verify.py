@@ -46,7 +46,7 @@ def verify(
     """Check the chain of records; with a target or --all, also what records say: files, packages, links.
 
     Without a target, the records are those of the local runs of this folder or the nearest one above it, and
-    those of the service if it runs. Where there are no local runs, the service is started.
+    those of the service if it runs.
 
     \b
     Exit status: 0 all that could be checked matches, 1 something does not.
@@ -140,7 +140,7 @@ def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> list[_Sec
         flags = " and ".join(f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--file says what is checked: leave {flags} out.")
     from academy.audit import verify as checks
-    from academy.audit.export import of_file, runs_of_file
+    from academy.audit.export import breaks_of_file, of_file, runs_of_file
     from academy.client.sdk import quick_jsonschema
 
     try:
@@ -155,7 +155,8 @@ def _of_file(file: Path, noted: str | None, others: dict[str, Any]) -> list[_Sec
     check(value, str(file))
     records, head = of_file(value)
     runs = runs_of_file(value)
-    sections = [_Section("The export" if runs else "", checks.verify_part(records, head), records)]
+    own = checks.verify_part(records, head, breaks_of_file(value))
+    sections = [_Section("The export" if runs else "", own, records)]
     if runs is not None:
         found = checks.verify_runs(records, runs)
         sections.append(_Section(f"Its local runs, of {runs.place}", found, runs.records))

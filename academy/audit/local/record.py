@@ -7,7 +7,7 @@ import os
 import shlex
 from collections.abc import Iterator, Sequence
 
-from academy.audit.local import command_line, mlflow_runs
+from academy.audit.local import command_line, mlflow_elsewhere, mlflow_runs
 from academy.audit.local.data import LocalData
 from academy.audit.local.foreground import End
 from academy.audit.local.mlflow_runs import TrackedRun
@@ -30,6 +30,8 @@ def record_of(request: Request, before: Before, local: LocalData, around: Surrou
     arguments = command_line.script(masked.command)[1]
     logged = masked.masked(run.parameters if run else {})
     evidence = _evidence(before, local, around, masked, tracked)
+    elsewhere = [] if tracked or unread or metrics else mlflow_elsewhere.notes(request, before)
+    local.warnings.extend(elsewhere)
     return Record(
         kind=Kind.RUN,
         name=before.name,
@@ -45,7 +47,7 @@ def record_of(request: Request, before: Before, local: LocalData, around: Surrou
         metrics=metrics,
         evidence=evidence,
         links=tuple(_links(evidence)),
-        notes=(*_of_end(end.end), *_of_secrets(masked), *unread, *_of_runs(run, tracked)),
+        notes=(*_of_end(end.end), *_of_secrets(masked), *unread, *elsewhere, *_of_runs(run, tracked)),
     )
 
 
