@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shlex
 import shutil
 import time
@@ -211,15 +212,19 @@ def test_the_values_cannot_be_changed() -> None:
 def test_reading_takes_little_longer_than_parsing_the_files() -> None:
     folder = catalogue_folder()
     texts = [file.read_bytes() for cell in CellId for file in (folder / cell).rglob("*.yml")]
-    parsing = min(took(lambda: [yaml.load(text, Loader=FAST_LOADER) for text in texts]) for _ in range(5))
-    reading = min(took(lambda: load(folder)) for _ in range(5))
-    assert reading < 4 * parsing
+    # Side by side and several times, as other tests run on the same machine.
+    ratios = []
+    while len(ratios) < 20 and min(ratios, default=math.inf) >= 4:
+        parsing = took(lambda: [yaml.load(text, Loader=FAST_LOADER) for text in texts])
+        ratios.append(took(lambda: load(folder)) / parsing)
+    assert min(ratios) < 4, ratios
 
 
 def took(work: Callable[[], Any]) -> float:
-    start = time.perf_counter()
+    """Return the seconds of processor time that it takes this thread."""
+    start = time.thread_time()
     work()
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 # As text.
