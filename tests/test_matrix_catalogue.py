@@ -213,7 +213,7 @@ def test_reading_takes_little_longer_than_parsing_the_files() -> None:
     folder = catalogue_folder()
     texts = [file.read_bytes() for cell in CellId for file in (folder / cell).rglob("*.yml")]
     # Side by side and several times, as other tests run on the same machine.
-    ratios = []
+    ratios: list[float] = []
     while len(ratios) < 20 and min(ratios, default=math.inf) >= 4:
         parsing = took(lambda: [yaml.load(text, Loader=FAST_LOADER) for text in texts])
         ratios.append(took(lambda: load(folder)) / parsing)
