@@ -505,6 +505,7 @@ def pytest_run(root: Path, *arguments: str, **more: str) -> subprocess.Completed
     return subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_pytest_runs_labs_once_also_under_xdist(collection: Path, tmp_path: Path) -> None:
     counted = tmp_path / "counted"
     found = pytest_run(
@@ -557,6 +558,7 @@ def test_plugin_refuses_parameters_for_more_than_one_lab(collection: Path) -> No
     assert "Parameters (--academy-parameter) are those of one lab: name it." in found.stderr
 
 
+@pytest.mark.slow
 def test_plugin_takes_parameters_and_a_tolerance(tmp_path: Path) -> None:
     write_lab(tmp_path, "53-takes-limit", [*task_cells(), cell("print(limit / 7)", printed("4.5\n"))])
     given = ("--academy-parameter", "limit=32")
