@@ -56,6 +56,8 @@ def manifest_of(collection: Collection, lab: str) -> Path:
         (b"\xff\xfet\0", " is not text in UTF-8: byte 0xff in line 1. Save it as UTF-8."),
         (b"title: [\n", " is not YAML: "),
         (b"title: 2026-13-99\n", " is not YAML: "),
+        (b"title: One\ntitle: Two\n", " is not YAML: "),
+        (b"[" * 100_000, " nests lists or mappings in each other too deeply."),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_named(collection: Collection, content: bytes, says: str) -> None:

@@ -7,10 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from academy.errors import InvalidField, NotFound, choices
 from academy.matrix.catalogue import CellId
+from academy.matrix.fields import parse
 from academy.store import lab_event
 
 LEVELS = (100, 200, 300)
@@ -127,23 +126,12 @@ def read_manifest(file: Path, lab_id: str | None = None) -> Manifest:
     NotFound
         There is no such file.
     InvalidField
-        It is not YAML in UTF-8, or a field is missing, unknown, or not valid; the message names the file
-        and the field.
+        It is not YAML in UTF-8, or a field is missing, unknown, said twice, or not valid; the message names
+        the file and the field.
     """
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        raise NotFound(f"There is no {file}. A lab says there what it is: title, level, minutes, …") from None
-    except OSError as error:
-        raise InvalidField(f"{file} cannot be read: {error.strerror}.") from None
-    try:
-        found = yaml.load(content.decode("utf-8"), Loader=_LOADER)
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        at = f"byte {content[error.start]:#04x} in line {line}"
-        raise InvalidField(f"{file} is not text in UTF-8: {at}. Save it as UTF-8.") from None
-    except (yaml.YAMLError, ValueError) as error:  # a ValueError: a date such as 2026-13-99
-        raise InvalidField(f"{file} is not YAML: {error}") from None
+    if not file.exists():
+        raise NotFound(f"There is no {file}. A lab says there what it is: title, level, minutes, …")
+    found = parse(file)
     return manifest_of(lab_id or file.parent.name, found, where=str(file))
 
 
@@ -162,9 +150,6 @@ def manifest_of(lab_id: str, content: Any, *, where: str = "lab.yml") -> Manifes
     _check(manifest, where)
     return manifest
 
-
-# libyaml reads ten times faster where it is there: `academy lab list` reads every lab.
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _SCALARS: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "float": (int, float)}
 
