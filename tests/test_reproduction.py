@@ -191,11 +191,16 @@ def test_packages_from_elsewhere_are_had_from_there() -> None:
 @pytest.mark.parametrize(
     ("variables", "address"),
     [
-        ({}, "the package index https://pypi.org/simple"),
+        ({}, "PyPI"),
         ({"PIP_INDEX_URL": "https://user:secret@host/simple"}, "the package index https://host/simple"),
         (
             {"UV_DEFAULT_INDEX": "http://one/", "PIP_INDEX_URL": "http://two/"},
             "the package index http://one/",
+        ),
+        ({"UV_INDEX_URL": "https://u:p@host/simple?sig=abc"}, "the package index https://host/simple"),
+        (
+            {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "https://u:p@host/wheels"},
+            "https://host/wheels; PIP_NO_INDEX has no index asked",
         ),
         ({"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/a /b"}, "/a and /b; PIP_NO_INDEX has no index asked"),
     ],

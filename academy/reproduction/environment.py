@@ -8,20 +8,18 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from academy.environments import interpreters
 from academy.environments.build import BuiltEnvironment, build
 from academy.environments.definition import EnvironmentSpec
 from academy.environments.errors import EnvironmentBuildError
 from academy.errors import choices
+from academy.evidence.credentials import without_credentials
 from academy.evidence.evidence import Package, Software
 from academy.jobs.fresh import FreshEnvironment
 from academy.paths import writable_environment_cache
 from academy.reproduction.errors import NotReproducible
 from academy.reproduction.scratch import scratch
-
-PYPI = "https://pypi.org/simple"
 
 # Which of them names the index that packages are looked for in first; uv's own go first.
 _INDEX_VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
@@ -98,11 +96,11 @@ def rebuilt(rebuild: Rebuild, what: str) -> Iterator[BuiltEnvironment]:
 def source(environment: Mapping[str, str]) -> str:
     """Return where packages are looked for first, in words, without a password in them."""
     if environment.get("PIP_NO_INDEX", "").lower() in _TRUE:
-        folders = " and ".join(environment.get("PIP_FIND_LINKS", "").split()) or "no folder at all"
+        links = map(without_credentials, environment.get("PIP_FIND_LINKS", "").split())
+        folders = " and ".join(links) or "no folder at all"
         return f"{folders}; PIP_NO_INDEX has no index asked"
-    address = next((environment[name] for name in _INDEX_VARIABLES if environment.get(name)), PYPI)
-    parts = urlsplit(address.split()[0])
-    return f"the package index {parts._replace(netloc=parts.netloc.rpartition('@')[2]).geturl()}"
+    address = next((environment[name] for name in _INDEX_VARIABLES if environment.get(name)), None)
+    return "PyPI" if address is None else f"the package index {without_credentials(address.split()[0])}"
 
 
 def _built(rebuild: Rebuild, what: str, folder: Path) -> BuiltEnvironment:
