@@ -41,7 +41,7 @@ from academy.migration.report import (
 )
 from academy.migration.scoring import scoring, warnings_of
 from academy.migration.shelf import split
-from academy.migration.subject import Found
+from academy.migration.subject import Found, size_bytes
 from academy.migration.text import WIDTH, shown
 from academy.migration.trial import by_chance, judged
 from academy.migration.versions import Apart, apart, pins
@@ -927,3 +927,9 @@ def test_recorded_environment_is_used_as_it_stands_only_while_it_is_unchanged() 
     assert "gone==1.0" in lines
     assert f"from-git @ git+https://x.org/y@{'a' * 40}" in lines
     assert not {line for line in lines if line.startswith(("mine==", "academy=="))}
+
+
+def test_a_link_that_leads_nowhere_counts_for_nothing_in_a_models_size(tmp_path: Path) -> None:
+    (tmp_path / "model.pkl").write_bytes(b"123")
+    (tmp_path / "gone").symlink_to(tmp_path / "nothing")
+    assert size_bytes(tmp_path) == 3

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from academy.datasets import trees
 from academy.environments.spec import EnvironmentSpec
 from academy.errors import AcademyError, InvalidField
 from academy.evidence.credentials import without_credentials
@@ -71,7 +71,7 @@ def _model(shelf: Shelf, reference: str) -> Found:
         requirements=model.requirements if model else (),
         pickled=model.pickled if model else None,
         mlflow_version=model.mlflow_version if model else None,
-        size_bytes=_size(stored.path),
+        size_bytes=size_bytes(stored.path),
         example=model.example if model else None,
         data=(DataUse("the model's files", uri, stored.path, stored.credentials),),
         job=_job_of(properties),
@@ -146,9 +146,6 @@ def _job_of(properties: Mapping[str, Any]) -> str | None:
         return str(named)
 
 
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(
-        os.path.getsize(os.path.join(root, name)) for root, _, names in os.walk(path) for name in names
-    )
+def size_bytes(path: Path) -> int:
+    """Return how much the files hold that are there."""
+    return sum(entry.size_bytes for entry in trees.entries(path))
