@@ -444,3 +444,10 @@ def test_without_options_no_service_is_started(
     assert f"No service of {tmp_path / 'home'} runs" in done.stderr
     assert "'academy up' starts the service" in done.stderr
     assert not (tmp_path / "home").exists()
+
+
+def test_what_is_shown_of_a_ledger_with_a_gap_says_so(gap: Path, tmp_path: Path) -> None:
+    arguments = ("--run", "train-3", "--ledger", str(gap))
+    assert "Record 2 is missing." in academy(tmp_path / "home", "audit", "show", *arguments).stdout
+    page = academy(tmp_path / "home", "audit", "export", "--format", "html", *arguments).stdout
+    assert "Record 2 is missing." in page

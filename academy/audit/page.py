@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 
 from academy import __version__
 from academy.audit.chain import Sealed
-from academy.audit.export import Export, of_changed, readable
+from academy.audit.export import Export, of_broken, of_changed, readable
 from academy.audit.lineage import called
 from academy.audit.picture import picture
 from academy.audit.record import Kind, Record
@@ -72,6 +72,7 @@ def _story(export: Export) -> Iterator[str]:
     record = export.record
     yield f"This page says what is on record of the {_what(record)} “{record.name}”."
     yield from of_changed(export)
+    yield from of_broken(export)
     before = [found for _, found in readable(export.before())]
     for one in (*before, record):
         if one.kind in (Kind.JOB, Kind.RUN):

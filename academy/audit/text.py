@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from academy.audit.chain import Sealed
-from academy.audit.export import Export, of_changed, readable
+from academy.audit.export import Export, of_broken, of_changed, readable
 from academy.audit.lineage import Step, called
 from academy.audit.record import Kind, Record, Relation
 from academy.evidence.evidence import Data, Evidence, Package, Tree
@@ -93,6 +93,7 @@ def _title(export: Export) -> Iterator[str]:
     record = export.record
     yield f"{record.kind.capitalize()} {record.name}: {record.status}"
     yield from of_changed(export)
+    yield from of_broken(export)
     if len(export.several) > 1:
         shown, number = ", ".join(map(str, export.several)), export.sealed.sequence
         yield f"It has {len(export.several)} records ({shown}); this is {number}. --record N shows another."
