@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 from azure.ai.ml.entities import Model
 
-from academy.audit.chain import Head, Sealed, breaks
-from academy.audit.finding import whole
+from academy.audit.chain import START, Head, Sealed, breaks
+from academy.audit.finding import not_on_record, whole
 from academy.audit.lineage import called
 from academy.audit.local.code_files import code_files
 from academy.audit.local.ledger import LocalLedger
 from academy.audit.local.snapshot import keep, taken
 from academy.audit.record import Kind, Link, Record, Relation
 from academy.audit.same_content import writer
+from academy.audit.target import Target
 from academy.audit.verification import Verification
 from academy.audit.verify import verify
 from academy.evidence import digests
@@ -437,3 +438,17 @@ def test_code_is_said_to_be_checked_where_it_was(many: tuple[made.Kept, AuditFol
 
 def test_files_are_called_by_their_paths() -> None:
     assert called("file:///data/my%20rows.csv") == "/data/my rows.csv"
+
+
+def test_a_damaged_record_keeps_nobody_from_being_told_the_nearest_name() -> None:
+    class Damaged:
+        def read(self, *, id: str | None = None, after: int = 0) -> list[Sealed]:
+            record = Record(Kind.RUN, "train-1", "run:train-1", "me", "Completed")
+            return [Sealed(1, "", START, {}, ""), Sealed(2, "", "", record.to_json(), "")]
+
+        def head(self) -> Head:
+            return Head()
+
+    error = not_on_record(Target(Kind.RUN, "train-2"), Damaged())
+    assert "Did you mean 'train-1'?" in error.message
+    assert "Record 1 was changed" in error.message

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from academy.audit.chain import breaks
-from academy.audit.local import code_files, command_line, mlflow_database, snapshot
+from academy.audit.local import code_files, command_line, mlflow_database, snapshot, surroundings
 from academy.audit.local.ignored import Ignored
 from academy.audit.local.ledger import LocalLedger
 from academy.audit.record import Kind, Record, Relation
@@ -760,3 +760,34 @@ def test_the_json_of_a_record_reads_back(run: Run, folder: Path) -> None:
     (line,) = ledger_of(folder).folder.ledger_file.read_text().splitlines()
     body = json.loads(line)["body"]
     assert json.loads(json.dumps(Record.from_json(body).to_json())) == body
+
+
+def test_a_repository_s_settings_run_nothing_and_another_s_index_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, other, ran = tmp_path / "own", tmp_path / "other", tmp_path / "ran"
+    for folder in (own, other):
+        folder.mkdir()
+        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+        (folder / f"{folder.name}.py").write_text("")
+    program = tmp_path / "monitor"
+    program.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    program.chmod(0o755)
+    subprocess.run(["git", "-C", str(own), "config", "core.fsmonitor", str(program)], check=True)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert code_files.code_files(own).names == ("own.py",)
+    assert not ran.exists()
+
+
+def test_a_python_that_does_not_answer_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surroundings, "_PATIENCE_S", 0.1)
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    audit = AuditFolder(tmp_path / "work" / AuditFolder.NAME)
+    audit.root.mkdir(parents=True)
+    survey = surroundings.Survey(audit, command_line.Interpreter(slow), dict(os.environ))
+    survey.begin(snapshot.taken(audit, audit.root.parent, code_files.code_files(audit.root.parent)))
+    found = survey.end()
+    assert found.software.packages == ()
+    assert any(note.startswith("The packages are not known: ") for note in found.notes)

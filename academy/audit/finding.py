@@ -67,7 +67,11 @@ def not_on_record(target: Target, records: Records, why: str = "") -> NotFound:
     if why:
         return NotFound(f"There is no record of {target}: {why}{gap}", target=target.name)
     names = list(
-        dict.fromkeys(str(one.body["name"]) for one in records.read() if one.body["kind"] == target.kind)
+        dict.fromkeys(
+            str(one.body["name"])
+            for one in records.read()
+            if one.body.get("kind") == target.kind and "name" in one.body  # a damaged one has neither
+        )
     )
     if not names:
         return NotFound(

@@ -46,7 +46,16 @@ def _repository(folder: Path) -> str | None:
 
 
 def _said(folder: Path, *arguments: str) -> str | None:
-    """Return what git prints, or None when it fails, is not there, or takes too long."""
+    printed = asked(folder, *arguments)
+    return None if printed is None else printed.decode(errors="backslashreplace").strip()
+
+
+def asked(folder: Path, *arguments: str) -> bytes | None:
+    """Return what git prints, or None when it fails, is not there, or takes too long.
+
+    Nothing that a repository's own settings name is run, and git looks at the folder's repository whatever
+    the environment says.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     quiet = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
     try:
@@ -59,6 +68,4 @@ def _said(folder: Path, *arguments: str) -> str | None:
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
-    if answer.returncode != 0:
-        return None
-    return answer.stdout.decode(errors="backslashreplace").strip()
+    return None if answer.returncode else answer.stdout

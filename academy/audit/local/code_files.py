@@ -5,13 +5,13 @@ from __future__ import annotations
 import fnmatch
 import os
 import stat
-import subprocess
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from academy.audit.local.ignored import AMLIGNORE, GITIGNORE, Ignored
+from academy.evidence.code import asked
 from academy.paths import AuditFolder
 
 # Code is small. What is beyond these is data, or a folder that holds more than one project.
@@ -152,14 +152,10 @@ class _Chosen:
 
 def _listed_by_git(folder: Path) -> list[str] | None:
     """Return what git tracks and what it would track, nearest the top first; None where git is not."""
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate"]
-    try:
-        answer = subprocess.run(command, cwd=folder, capture_output=True, stdin=subprocess.DEVNULL)
-    except OSError:
+    printed = asked(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate")
+    if printed is None:
         return None
-    if answer.returncode:
-        return None
-    names = [os.fsdecode(name) for name in answer.stdout.split(b"\0") if name]
+    names = [os.fsdecode(name) for name in printed.split(b"\0") if name]
     return sorted(names, key=lambda name: (name.count("/"), name))
 
 

@@ -79,7 +79,7 @@ class Survey:
             return _UNKNOWN, notes
         try:
             return software.of_python(self._itself(self._python.executable)), notes
-        except (AcademyError, OSError) as error:
+        except (AcademyError, OSError, subprocess.SubprocessError) as error:
             return _UNKNOWN, [*notes, f"The packages are not known: {error}"]
 
     def _itself(self, executable: Path) -> Path:
