@@ -249,6 +249,14 @@ def test_packages_that_take_no_part_in_answers_are_notes() -> None:
         assert found.severity is Severity.NOTE
 
 
+def test_model_in_skops_form_needs_skops_where_no_list_names_it() -> None:
+    subject = replace(MODEL, pickled=Pickled("skops", ("scikit-learn", "skops")))
+    own = replace(GOAL, packages=dict(MADE_WITH), complete=True)
+    found = package(own, "skops", subject, own)
+    assert found is not None
+    assert found.severity is Severity.BLOCKS
+
+
 def test_model_in_skops_form_needs_skops_and_another_version_is_to_be_tested() -> None:
     subject = replace(MODEL, pickled=Pickled("skops", ("scikit-learn", "skops")))
     made = replace(ORIGIN, packages={**MADE_WITH, "skops": "0.14.0"})

@@ -27,6 +27,10 @@ _SKLEARN = (
 )
 
 
+# The one format of MLflow's whose name is that of a package which MLflow does not bring along.
+SKOPS = "skops"
+
+
 @dataclass(frozen=True)
 class _Meaning:
     severity: Severity
@@ -40,6 +44,8 @@ def needs(subject: Subject, origin: End) -> frozenset[str]:
     if subject.kind is SubjectKind.MODEL:
         objects = subject.pickled.packages if subject.pickled else ()
         named |= {name for name in objects if name in origin.packages}
+        # Without the format's own package nothing is read, whatever the origin's list says or leaves out.
+        named |= {SKOPS} if subject.pickled and subject.pickled.format == SKOPS else set()
         if subject.mlflow_version and not named & set(MLFLOW):
             named.add("mlflow")
     return frozenset(named)
